@@ -13,7 +13,7 @@ use crate::{
     events::{Command, EventKind},
     handlers::{
         blocks, change, connection, inbox, members, membership, message, moderation, notification, presence,
-        receipt, sync, typing,
+        receipt, reports, sync, typing,
     },
     middleware::{price, rate_limit::Payer},
     reply::{Reply, emit_error},
@@ -98,6 +98,7 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::Block(ask) => reply.with(&blocks::block(context, &ask).await),
         Command::Unblock(ask) => reply.with(&blocks::unblock(context, ask).await),
         Command::Blocks => reply.with(&blocks::blocks(context).await),
+        Command::Report(ask) => reply.with(&reports::report(context, ask).await),
         Command::Ping => reply.succeed(&connection::ping(context)),
         Command::ClientError(error) => reply.succeed(&connection::client_error(context, &error)),
     }

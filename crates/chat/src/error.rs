@@ -147,6 +147,9 @@ pub enum ChatError {
     /// The user has blocked as many users as one may.
     #[error("the user has blocked {0} users, which is the limit; unblock one first")]
     TooManyBlocks(u32),
+    /// The user has reported as many messages within a day as one may.
+    #[error("the user has reported {0} messages within 24 hours, which is the limit; try again later")]
+    TooManyReports(u32),
     /// The room has two members, and one of them has blocked the other.
     #[error("nobody can write here: one of the room's two members has blocked the other")]
     Blocked,
@@ -202,7 +205,8 @@ impl ChatError {
             | Self::TooManyNewRooms
             | Self::WroteTooMuch
             | Self::TooManyEdits
-            | Self::TooManyBlocks(_) => ErrorCode::QuotaExceeded,
+            | Self::TooManyBlocks(_)
+            | Self::TooManyReports(_) => ErrorCode::QuotaExceeded,
             Self::Banned => ErrorCode::Banned,
             Self::Muted => ErrorCode::Muted,
             Self::SlowMode { .. } => ErrorCode::SlowMode,

@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     pub(crate) sent_away: Counter,
     pub(crate) memberships_over_quota: Counter,
     pub(crate) blocks_over_quota: Counter,
+    pub(crate) reports_over_quota: Counter,
+    pub(crate) reports: Counter,
     /// Blocks, and ends of blocks.
     pub(crate) blocks: [Counter; 2],
     /// Committed entries that the store failed to read.
@@ -53,6 +55,8 @@ impl Metrics {
             sent_away: counter!("roomful_sent_away_total"),
             memberships_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "memberships"),
             blocks_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "blocks"),
+            reports_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "reports"),
+            reports: counter!("roomful_reports_total"),
             blocks: ["block", "unblock"].map(|action| counter!("roomful_blocks_total", "action" => action)),
             unreadable: counter!("roomful_unreadable_entries_total"),
             sessions_waiting: gauge!("roomful_sessions_waiting"),

@@ -88,6 +88,7 @@ pub(crate) fn limits(config: &Config) -> Limits {
         reason_chars: limits.reason,
         slow_mode_seconds: limits.slow_mode.0.as_secs(),
         blocks_per_user: limits.blocks,
+        reports_per_day: config.reports.per_day,
         notification_users: config.notifications.recipients,
         notification_body_bytes: config.notifications.body.0,
         notification_data_bytes: config.notifications.data.0,

@@ -1,4 +1,4 @@
-//! The periodic removal of expired messages, notifications, audit records and revocations.
+//! The periodic removal of expired messages, notifications, reports, audit records and revocations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +14,7 @@ pub(crate) struct Retention {
     notifications: roomful_store::NotificationRetention,
     revocations_kept_ms: i64,
     audit_kept_ms: i64,
+    reports_kept_ms: i64,
     every: Duration,
 }
 
@@ -24,6 +25,7 @@ impl Retention {
             notifications: store::notifications(config),
             revocations_kept_ms: millis(config.auth.revocations_kept.0),
             audit_kept_ms: millis(config.audit.keep.0),
+            reports_kept_ms: millis(config.reports.keep.0),
             every: config.history.trim_interval.0,
         }
     }
@@ -55,6 +57,12 @@ impl Retention {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed expired audit records"),
             Err(error) => tracing::warn!(%error, "failed to remove expired audit records, retrying later"),
+        }
+        let trimmed = store.trim_reports(clock::unix_millis().saturating_sub(self.reports_kept_ms));
+        match trimmed.await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed expired reports"),
+            Err(error) => tracing::warn!(%error, "failed to remove expired reports, retrying later"),
         }
         let cutoff = clock::unix_millis().saturating_sub(self.revocations_kept_ms);
         if let Err(error) = store.forget_revocations(cutoff).await {

@@ -343,6 +343,93 @@ async fn a_backend_blocks_for_a_user_and_lists_blocks() {
 }
 
 #[tokio::test]
+async fn a_backend_lists_and_resolves_reports() {
+    let api = Api::start().await;
+    let (ann, troll) = (api.connect("ann").await, api.connect("troll").await);
+    for client in [&ann, &troll] {
+        client.call("chat:join", &json!("lobby")).await.unwrap();
+    }
+    let mut ids = Vec::new();
+    for seq in 1..=2 {
+        let message = json!({ "room": "lobby", "text": format!("buy this {seq}") });
+        troll.call("chat:send_message", &message).await.unwrap();
+        let report = json!({ "room": "lobby", "seq": seq, "reason": "spam", "text": "hm" });
+        let made = ann.call("chat:report", &report).await.unwrap();
+        ids.push(made["data"]["id"].as_i64().unwrap());
+    }
+    let list = "/moderation/reports?state=open&limit=1";
+    let (_, first) = api.call("GET", list, Value::Null).await;
+    let report = &first["reports"][0];
+    assert_eq!(
+        (&report["id"], &report["userId"], &report["reporter"]),
+        (&json!(ids[0]), &json!("troll"), &json!("ann"))
+    );
+    assert_eq!(
+        (&report["reason"], &report["text"], &report["message"]["text"]),
+        (&json!("spam"), &json!("hm"), &json!("buy this 1"))
+    );
+    let next = first["next"].as_str().unwrap();
+    let (_, second) = api
+        .call("GET", &format!("{list}&cursor={next}"), Value::Null)
+        .await;
+    assert_eq!(
+        (&second["reports"][0]["id"], second.get("next")),
+        (&json!(ids[1]), None)
+    );
+    let path = format!("/moderation/reports/{}", ids[0]);
+    let (status, resolved) = api.call("POST", &path, json!({ "action": "delete" })).await;
+    assert_eq!(
+        (status, &resolved["state"], &resolved["resolvedBy"]),
+        (200, &json!("deleted"), &json!("key:default"))
+    );
+    assert_eq!(resolved.get("message"), None, "{resolved}");
+    let until = 4_102_444_800_000_i64;
+    let other = format!("/moderation/reports/{}", ids[1]);
+    for (method, path, body, expected) in [
+        ("POST", &*path, json!({ "action": "dismiss" }), 404),
+        (
+            "POST",
+            "/moderation/reports/9999",
+            json!({ "action": "dismiss" }),
+            404,
+        ),
+        (
+            "POST",
+            "/moderation/reports/x",
+            json!({ "action": "dismiss" }),
+            400,
+        ),
+        ("POST", &*other, json!({ "action": "praise" }), 400),
+        ("POST", &*other, json!({}), 400),
+        ("POST", &*other, json!({ "action": "mute", "until": 5 }), 400),
+        (
+            "POST",
+            &*other,
+            json!({ "action": "delete", "until": until }),
+            400,
+        ),
+        ("POST", &*other, json!({ "action": "ban", "by": "ann" }), 400),
+        ("GET", &*other, Value::Null, 405),
+        ("GET", "/moderation/reports?state=closed", Value::Null, 400),
+        ("GET", "/moderation/reports?limit=0", Value::Null, 400),
+        ("GET", "/moderation/reports?cursor=YQ", Value::Null, 400),
+        ("POST", &*other, json!({ "action": "ban", "until": until }), 200),
+    ] {
+        let (status, answer) = api.call(method, path, body.clone()).await;
+        assert_eq!(status, expected, "{method} {path} {body}: {answer}");
+    }
+    let (_, bans) = api.call("GET", "/rooms/lobby/bans", Value::Null).await;
+    assert_eq!(
+        (&bans["sanctions"][0]["userId"], &bans["sanctions"][0]["until"]),
+        (&json!("troll"), &json!(until))
+    );
+    let (_, open) = api
+        .call("GET", "/moderation/reports?state=open", Value::Null)
+        .await;
+    assert_eq!(open, json!({ "reports": [] }));
+}
+
+#[tokio::test]
 async fn malformed_orders_are_refused_and_change_nothing() {
     let api = Api::start().await;
     api.call("PUT", "/rooms/lobby", Value::Null).await;

@@ -42,6 +42,7 @@ pub mod planted;
 mod position;
 mod postgres;
 mod queue;
+mod reports;
 mod rows;
 mod schema;
 mod sessions;
@@ -68,6 +69,7 @@ pub use outbox::{
     OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,
 };
 pub use position::LogPosition;
+pub use reports::{NewReport, Report, ReportPage, ReportQuota, ReportState, Reported, Resolution};
 pub use rows::{
     Appended, ChosenStatus, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxCursor, InboxRow, Joined,
     Marked, Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Rejected, Role,
@@ -78,6 +80,6 @@ pub use sessions::{
     Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, Subscribed, SubscribedRoom,
 };
 pub use store::{
-    AppendResult, Audit, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications, Rooms,
-    Store, Users,
+    AppendResult, Audit, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications, Reports,
+    Rooms, Store, Users,
 };

@@ -1,6 +1,6 @@
 //! Values that columns hold as numbers, the same in both stores.
 
-use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind, SanctionKind};
+use crate::{ChosenStatus, EntryKind, RecordKind, RecordState, ReportState, Role, RoomKind, SanctionKind};
 
 /// A sequence number or position as a column holds it. Columns are signed, so a number beyond their range,
 /// which only a client can make up, becomes the largest one.
@@ -54,6 +54,10 @@ impl Numbered for RecordKind {
 }
 
 impl Numbered for RecordState {
+    const ALL: &'static [Self] = &Self::ALL;
+}
+
+impl Numbered for ReportState {
     const ALL: &'static [Self] = &Self::ALL;
 }
 

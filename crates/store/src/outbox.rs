@@ -24,17 +24,22 @@ pub enum RecordKind {
     RoomCreated,
     /// A room has no online users left. Written by [`Outbox::record`].
     RoomEmptied,
+    /// A user has reported a message. Written by [`Reports::report`](crate::Reports::report). The user of the
+    /// record is the reporter, and its client id the id of the report. It has no seq: edits of the message do
+    /// not change it.
+    MessageReported,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MessageCreated,
         Self::MessageUndelivered,
         Self::UserOnline,
         Self::UserOffline,
         Self::RoomCreated,
         Self::RoomEmptied,
+        Self::MessageReported,
     ];
 }
 

@@ -505,7 +505,7 @@ export type ReadNotification = {
   readonly id?: null;
 };
 
-/** Why a moderator acts, for people. */
+/** An explanation for people. */
 export type Reason = string;
 
 /** `token:refresh {token}`. */
@@ -515,6 +515,25 @@ export interface RefreshToken {
 
 /** Why a user lost a room. Nodes tell it each other by these names, too. */
 export type RemovalReason = "left" | "removed" | "banned" | "deleted" | "token";
+
+/** `chat:report {room, seq, reason, text?}`. */
+export interface ReportMessage {
+  readonly reason: ReportReason;
+  readonly room: RoomName;
+  /** The message. */
+  readonly seq: Seq;
+  /** What the user says about it. */
+  readonly text?: Reason | null;
+}
+
+/** The kind of offence, such as `spam`. The app decides which ones it offers. */
+export type ReportReason = string;
+
+/** The ack of `chat:report`. */
+export interface ReportedMessage {
+  /** The id of the report; of the first one, if the user has reported the message before. */
+  readonly id: number;
+}
 
 /** `chat:room_added`: the user is now a member. */
 export interface RoomAdded {
@@ -743,6 +762,11 @@ export interface ClientEvents {
   "chat:moderate": { payload: Moderate; ack: Moderated };
   /** Adds or removes the user's reaction to a message. */
   "chat:react": { payload: React; ack: Changed };
+  /**
+   * Reports a message to the moderators. A second report of the same message returns the first
+   * one.
+   */
+  "chat:report": { payload: ReportMessage; ack: ReportedMessage };
   /** Stores a message and sends it to the room's subscribers. */
   "chat:send_message": { payload: SendMessage; ack: Sent };
   /**

@@ -183,6 +183,15 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   /**
+   * Reports a message to the moderators. `reason` is a word of the app such as `spam`, and `text` what the user
+   * says about it. Resolves to the id of the report; a second report of a message changes nothing.
+   */
+  async report(seq: number, { reason, text }: { reason: string; text?: string }): Promise<number> {
+    const report = { room: this.name, seq, reason, ...(text !== undefined && { text }) };
+    return (await this.#options.request("chat:report", report)).id;
+  }
+
+  /**
    * Mutes or bans a member, deletes their messages, freezes the room, and so on. For moderators and owners.
    * Rejects with `forbidden` against users of the same or a higher role.
    */

@@ -35,6 +35,15 @@ test("a block is known on all devices, and in a private room of two it refuses m
   expect((await room.send({ text: "hello again" }).sent).seq).toBe(1);
 });
 
+test("a message is reported once", async () => {
+  const [cy, dan] = [clientFor(server, "cy"), clientFor(server, "dan")];
+  const room = await enter(cy, "lobby");
+  await enter(dan, "lobby");
+  const { seq } = await dan.room("lobby").send({ text: "buy this" }).sent;
+  const id = await room.report(seq, { reason: "spam", text: "again" });
+  expect(await room.report(seq, { reason: "hate" })).toBe(id);
+});
+
 test("a list that was read before a change does not undo it", async () => {
   const lists: ((list: { users: string[] }) => void)[] = [];
   const request = () => new Promise((answer) => lists.push(answer));

@@ -7,6 +7,7 @@
 //! | `rooms`, `members` | rooms and memberships |
 //! | `messages` | posting and reading |
 //! | `moderation` | bans, mutes, frozen rooms, slow mode, blocks |
+//! | `reports` | reported messages |
 //! | `users` | presence, disconnecting, revoking tokens |
 //! | `audit` | the audit log |
 //! | `connections` | the connections of this node |
@@ -22,6 +23,7 @@ mod members;
 mod messages;
 mod moderation;
 mod records;
+mod reports;
 mod rooms;
 mod users;
 
@@ -33,6 +35,7 @@ pub use self::{
     explain::{ExplainedMessage, Explanation},
     messages::{Post, Posted},
     moderation::Impose,
+    reports::{ReportAction, ResolveReport},
     rooms::RoomState,
     users::{Presence, Revoked, UserState},
 };

@@ -13,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod moderation;
 pub(crate) mod notification;
 pub(crate) mod presence;
+pub(crate) mod reports;
 mod shapes;
 pub mod webhook;
 
@@ -53,10 +54,11 @@ pub(crate) enum EventKind {
     Block,
     Unblock,
     Blocks,
+    Report,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -85,6 +87,7 @@ impl EventKind {
         Self::Block,
         Self::Unblock,
         Self::Blocks,
+        Self::Report,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -117,6 +120,7 @@ impl EventKind {
             Self::Block => blocks::BLOCK,
             Self::Unblock => blocks::UNBLOCK,
             Self::Blocks => blocks::BLOCKS,
+            Self::Report => reports::REPORT,
         }
     }
 
@@ -154,6 +158,7 @@ pub(crate) enum Command {
     Block(blocks::BlockUser),
     Unblock(blocks::BlockUser),
     Blocks,
+    Report(reports::ReportMessage),
 }
 
 impl Command {
@@ -211,6 +216,7 @@ impl Command {
             EventKind::Block => Self::Block(blocks::BlockUser::read(fields)?),
             EventKind::Unblock => Self::Unblock(blocks::BlockUser::read(fields)?),
             EventKind::Blocks => Self::Blocks,
+            EventKind::Report => Self::Report(reports::ReportMessage::read(fields, limits)?),
         })
     }
 }

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::fields::EPOCH_CHARS;
 use crate::types::{
     Limits, MAX_SEQ, RoomName,
-    names::{EMOJI_BYTES, NOTIFICATION_ID_CHARS, ROOM_NAME_BYTES, USER_ID_CHARS},
+    names::{EMOJI_BYTES, NOTIFICATION_ID_CHARS, REPORT_REASON_CHARS, ROOM_NAME_BYTES, USER_ID_CHARS},
 };
 
 /// No control characters and no line separators.
@@ -98,8 +98,11 @@ shape!(InboxCursor, "The opaque `next` of an earlier page.", |limits| {
 shape!(Time, "A time in milliseconds since 1970.", |limits| {
     "type": "integer", "minimum": 1, "maximum": MAX_SEQ
 });
-shape!(Reason, "Why a moderator acts, for people.", |limits| {
+shape!(Reason, "An explanation for people.", |limits| {
     "type": "string", "maxLength": limits.reason_chars
+});
+shape!(ReportReason, "The kind of offence, such as `spam`. The app decides which ones it offers.", |limits| {
+    "type": "string", "minLength": 1, "maxLength": REPORT_REASON_CHARS, "pattern": PRINTABLE
 });
 shape!(Seconds, "A number of seconds.", |limits| {
     "type": "integer", "minimum": 0, "maximum": MAX_SEQ

@@ -14,6 +14,7 @@ pub const fn type_name(kind: RecordKind) -> &'static str {
         RecordKind::UserOffline => "user.offline",
         RecordKind::RoomCreated => "room.created",
         RecordKind::RoomEmptied => "room.emptied",
+        RecordKind::MessageReported => "message.reported",
     }
 }
 
@@ -41,10 +42,26 @@ pub fn data(record: &Record) -> Result<Value, serde_json::Error> {
         RecordKind::UserOffline => {
             json!({ "userId": record.user_id, "name": record.user_name, "lastSeen": record.at })
         }
+        RecordKind::MessageReported => Value::Object(report(record)?),
         RecordKind::RoomCreated | RecordKind::RoomEmptied => {
             json!({ "room": record.room, "epoch": record.epoch, "at": record.at })
         }
     })
+}
+
+/// The report, with the copy of its message.
+fn report(record: &Record) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut fields: Map<String, Value> = serde_json::from_str(record.body.as_deref().unwrap_or("{}"))?;
+    fields.retain(|_, value| !value.is_null());
+    let id = record.client_id.as_deref().and_then(|id| id.parse::<i64>().ok());
+    let always = [
+        ("id", json!(id)),
+        ("room", json!(record.room)),
+        ("epoch", json!(record.epoch)),
+        ("at", json!(record.at)),
+    ];
+    fields.extend(always.map(|(name, value)| (name.to_owned(), value)));
+    Ok(fields)
 }
 
 /// The message as clients see it, with its room's epoch.

@@ -11,5 +11,6 @@ pub(crate) mod moderation;
 pub(crate) mod notification;
 pub(crate) mod presence;
 pub(crate) mod receipt;
+pub(crate) mod reports;
 pub(crate) mod sync;
 pub(crate) mod typing;

@@ -1,4 +1,4 @@
-//! Deleting all messages of a user in a room: one delete entry for each, as a moderator would do by hand.
+//! Deleting messages as a moderator: one, or all of a user in a room with one delete entry for each.
 
 use std::sync::Arc;
 
@@ -33,34 +33,44 @@ pub(crate) async fn delete_messages(
             return Ok(deleted);
         };
         before = *last;
-        let mut answers = Vec::with_capacity(seqs.len());
-        for seq in seqs {
-            let permit = Arc::clone(&app.calls)
-                .acquire_owned()
-                .await
-                .map_err(|_| ChatError::Internal)?;
-            let (reply, answer) = Reply::to_caller(Arc::clone(&app.metrics));
-            let delete = PendingWrite {
-                user: by.clone(),
-                name: None,
-                client_id: None,
-                content: WriteContent::Change(seq, Change::Delete),
-                body: String::new(),
-                replacement: None,
-                exempt: true,
-                charged: false,
-                reply,
-            };
-            app.appender.submit(room.clone(), delete, permit);
-            answers.push(answer);
+        let deletions = seqs.into_iter().map(|seq| delete_message(app, room, seq, by));
+        for result in join_all(deletions).await {
+            deleted += u64::from(result?);
         }
-        for answer in join_all(answers).await {
-            match answer.unwrap_or(Err(ChatError::Internal)) {
-                Ok(_) => deleted += 1,
-                // Somebody else has deleted it meanwhile.
-                Err(ChatError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
+    }
+}
+
+/// Deletes a message, by the moderator `by`. False if there is none, or none any more.
+///
+/// # Errors
+/// `unavailable`, `internal`: the message may be deleted. Repeat the call.
+pub(crate) async fn delete_message(
+    app: &App,
+    room: &RoomRef,
+    seq: u64,
+    by: &UserId,
+) -> Result<bool, ChatError> {
+    let permit = Arc::clone(&app.calls)
+        .acquire_owned()
+        .await
+        .map_err(|_| ChatError::Internal)?;
+    let (reply, answer) = Reply::to_caller(Arc::clone(&app.metrics));
+    let delete = PendingWrite {
+        user: by.clone(),
+        name: None,
+        client_id: None,
+        content: WriteContent::Change(seq, Change::Delete),
+        body: String::new(),
+        replacement: None,
+        exempt: true,
+        charged: false,
+        reply,
+    };
+    app.appender.submit(room.clone(), delete, permit);
+    match answer.await.unwrap_or(Err(ChatError::Internal)) {
+        Ok(_) => Ok(true),
+        // Somebody else has deleted it meanwhile.
+        Err(ChatError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }

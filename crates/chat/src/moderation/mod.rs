@@ -20,7 +20,7 @@ use roomful_store::{ModerationAct, RoomRow, Sanction, SanctionKind};
 
 pub(crate) use self::{
     blocks::{NO_SESSION, block, block_changed_elsewhere, unblock},
-    deletion::delete_messages,
+    deletion::{delete_message, delete_messages},
     effects::{banned_elsewhere, tell_concerned},
 };
 use crate::{

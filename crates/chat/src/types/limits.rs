@@ -38,12 +38,14 @@ pub struct Limits {
     pub notification_body_bytes: usize,
     /// The largest `data` of a notification, in bytes of its JSON.
     pub notification_data_bytes: usize,
-    /// The longest `reason` of a ban or a mute, in characters.
+    /// The longest `reason` of a ban or a mute, and `text` of a report, in characters.
     pub reason_chars: usize,
     /// The longest slow mode, in seconds.
     pub slow_mode_seconds: u64,
     /// The most users whom one user may block.
     pub blocks_per_user: u32,
+    /// The most messages that one user may report within 24 hours.
+    pub reports_per_day: u32,
 }
 
 impl Default for Limits {
@@ -69,6 +71,7 @@ impl Default for Limits {
             reason_chars: 500,
             slow_mode_seconds: 24 * 3_600,
             blocks_per_user: 1_000,
+            reports_per_day: 50,
         }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) const NOTIFICATION_ID_CHARS: usize = 128;
 pub(crate) const DEVICE_CHARS: usize = 64;
 /// The longest reaction, in bytes. An emoji sequence of a family with skin tones fits.
 pub(crate) const EMOJI_BYTES: usize = 32;
+/// The longest `reason` of a report, in characters.
+pub(crate) const REPORT_REASON_CHARS: usize = 64;
 
 /// The violated rule, as the end of a sentence.
 pub type Violation = &'static str;

@@ -24,6 +24,7 @@ mod presence;
 mod prices;
 mod recovery;
 mod recovery_limit;
+mod reports;
 mod slow_readers;
 mod store_calls;
 mod typing;

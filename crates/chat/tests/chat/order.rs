@@ -184,9 +184,10 @@ mod flaky {
     use async_trait::async_trait;
     use roomful_store::{
         AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, Block, CatchUp, CaughtUp, EnterRoom,
-        Entered, Log, LogEntry, LogHead, LogPosition, Members, Missed, Moderation, ModerationAct, NewSession,
-        Notifications, Resume, Resumed, RoomRules, Rooms, Sanction, SanctionPage, SessionKey, SessionOwner,
-        Sessions, Subscribed, Users,
+        Entered, Log, LogEntry, LogHead, LogPosition, Members, Missed, Moderation, ModerationAct, NewReport,
+        NewSession, Notifications, Report, ReportPage, ReportQuota, Reported, Reports, Resolution, Resume,
+        Resumed, RoomRules, Rooms, Sanction, SanctionPage, SessionKey, SessionOwner, Sessions, Subscribed,
+        Users,
     };
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -436,6 +437,25 @@ mod flaky {
         }
         async fn forget_sanctions(&self, cutoff: i64) -> Result<u64, StoreError> {
             self.inner.forget_sanctions(cutoff).await
+        }
+    }
+
+    #[async_trait]
+    impl Reports for super::Flaky {
+        async fn report(&self, report: NewReport, quota: ReportQuota) -> Result<Reported, StoreError> {
+            self.inner.report(report, quota).await
+        }
+        async fn reports(&self, page: ReportPage) -> Result<Vec<Report>, StoreError> {
+            self.inner.reports(page).await
+        }
+        async fn report_by_id(&self, id: i64) -> Result<Option<Report>, StoreError> {
+            self.inner.report_by_id(id).await
+        }
+        async fn resolve_report(&self, resolution: Resolution) -> Result<bool, StoreError> {
+            self.inner.resolve_report(resolution).await
+        }
+        async fn trim_reports(&self, cutoff: i64) -> Result<u64, StoreError> {
+            self.inner.trim_reports(cutoff).await
         }
     }
 

@@ -15,6 +15,7 @@ mod limits;
 mod log;
 mod origins;
 mod outbox;
+mod reports;
 mod secrets;
 mod socket;
 mod store;
@@ -39,6 +40,7 @@ pub(crate) use self::{
     log::{Format, Log},
     origins::Origins,
     outbox::Outbox,
+    reports::Reports,
     socket::Socket,
     store::{Api, Shutdown, Store},
     streams::Stream,
@@ -74,6 +76,7 @@ pub(crate) struct Config {
     pub(crate) cluster: Cluster,
     pub(crate) api: Api,
     pub(crate) audit: Audit,
+    pub(crate) reports: Reports,
     pub(crate) outbox: Outbox,
     pub(crate) log: Log,
     pub(crate) shutdown: Shutdown,
@@ -156,6 +159,7 @@ impl Config {
         self.cluster.validate()?;
         self.api.validate()?;
         self.audit.validate()?;
+        self.reports.validate()?;
         let mut sinks = Vec::new();
         webhooks::validate(&self.webhooks, &mut sinks)?;
         streams::validate(&self.streams, &mut sinks)?;

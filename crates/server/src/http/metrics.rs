@@ -479,6 +479,14 @@ fn describe_cluster() {
             "Acts of moderation ordered on this node, by action.",
         ),
         (
+            "roomful_blocks_total",
+            "Blocks between users and their ends, by action, on this node.",
+        ),
+        (
+            "roomful_reports_total",
+            "Messages that users reported on this node.",
+        ),
+        (
             "roomful_audit_records_total",
             "Records of the audit log by outcome: written or failed. The log has failed ones.",
         ),

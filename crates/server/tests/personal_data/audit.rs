@@ -14,9 +14,21 @@ fn body_of(operation: &str, user: &str) -> Value {
         "postMessage" => json!({ "userId": user, "text": TEXT }),
         "postNotification" => json!({ "userIds": [user], "kind": "news", "title": TEXT, "body": TEXT }),
         "putMember" => json!({ "role": "moderator" }),
+        "resolveReport" => json!({ "action": "dismiss" }),
         "putRoom" => json!({ "kind": "private", "slowMode": 3 }),
         _ => Value::Null,
     }
+}
+
+/// Has a message reported, with texts that no record may hold. Returns the report's id.
+async fn reported(api: &Api) -> String {
+    let ann = api.connect("ann").await;
+    ann.call("chat:join", &json!("reported")).await.unwrap();
+    let message = json!({ "room": "reported", "text": TEXT });
+    ann.call("chat:send_message", &message).await.unwrap();
+    let report = json!({ "room": "reported", "seq": 1, "reason": "spam", "text": TEXT });
+    let made = ann.call("chat:report", &report).await.unwrap();
+    made["data"]["id"].to_string()
 }
 
 #[tokio::test]
@@ -31,7 +43,8 @@ async fn every_changing_call_leaves_a_record() {
     for (path, item) in described.json()["paths"].as_object().unwrap() {
         let route = path.strip_prefix("/api/v1").unwrap();
         for (method, call) in item.as_object().unwrap() {
-            if method == "get" {
+            // A dead record needs an endpoint that fails.
+            if method == "get" || route.starts_with("/webhooks/records") {
                 continue;
             }
             changing += 1;
@@ -41,6 +54,11 @@ async fn every_changing_call_leaves_a_record() {
                 .replace("{room}", &room)
                 .replace("{user}", &user)
                 .replace("{blocked}", "troll");
+            let filled = if filled.contains("{id}") {
+                filled.replace("{id}", &reported(&api).await)
+            } else {
+                filled
+            };
             assert!(
                 !filled.contains('{'),
                 "{method} {route}: this test has to learn what stands in the path"

@@ -16,7 +16,7 @@ use roomful_testkit::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-const ALL: &str = r#"["message.created", "message.undelivered", "user.online", "user.offline", "room.created", "room.emptied"]"#;
+const ALL: &str = r#"["message.created", "message.undelivered", "user.online", "user.offline", "room.created", "room.emptied", "message.reported"]"#;
 
 fn config(receiver: &Receiver, events: &str) -> Config {
     let webhooks = format!(
@@ -87,10 +87,14 @@ async fn every_kind_of_event_is_delivered() {
     let server = ServerProcess::start_with(config(&receiver, ALL)).await.unwrap();
     let alice = client(&server, "alice", "lobby").await;
     say(&alice, "lobby", "hello").await;
+    let report = json!({ "room": "lobby", "seq": 1, "reason": "spam" });
+    ok(&alice.call("chat:report", &report).await.unwrap());
     drop(alice);
     let posts = receiver
         .wait("an emptied room", |posts| {
-            of(posts, "room.emptied").count() == 1 && of(posts, "user.offline").count() == 1
+            ["room.emptied", "user.offline", "message.reported"]
+                .iter()
+                .all(|kind| of(posts, kind).count() == 1)
         })
         .await;
     let data = |kind| of(&posts, kind).next().unwrap().body["data"].clone();
@@ -117,11 +121,30 @@ async fn every_kind_of_event_is_delivered() {
     assert_eq!(data("user.online")["userId"], "alice");
     assert_eq!(data("user.offline")["userId"], "alice");
     assert!(data("user.offline")["lastSeen"].is_i64());
+    let reported = data("message.reported");
+    assert!(reported["id"].is_i64() && reported["at"].is_i64(), "{reported}");
+    assert_eq!(
+        [
+            &reported["room"],
+            &reported["seq"],
+            &reported["reporter"],
+            &reported["reason"],
+            &reported["message"]["text"]
+        ],
+        [
+            &json!("lobby"),
+            &json!(1),
+            &json!("alice"),
+            &json!("spam"),
+            &json!("hello")
+        ]
+    );
+    assert_eq!(reported.get("text"), None, "{reported}");
     let ids: HashSet<_> = posts.iter().map(|post| &post.id).collect();
-    assert_eq!(ids.len(), 5, "{posts:#?}");
+    assert_eq!(ids.len(), 6, "{posts:#?}");
 
     // The server counts an attempt after it has read the response.
-    let series = "roomful_webhooks_attempts_total{endpoint=\"app\",outcome=\"delivered\"} 5";
+    let series = "roomful_webhooks_attempts_total{endpoint=\"app\",outcome=\"delivered\"} 6";
     timeout(PATIENCE, async {
         while !http::get(server.addr(), "/metrics")
             .await

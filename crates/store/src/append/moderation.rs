@@ -50,7 +50,8 @@ const END_SLOW_MODE: &str = "DELETE FROM last_sends WHERE room_id = $1
 const BLOCK: &str = "INSERT INTO blocks (user_id, blocked_id, at) VALUES ($1, $2, $3)
     ON CONFLICT (user_id, blocked_id) DO NOTHING";
 const UNBLOCK: &str = "DELETE FROM blocks WHERE user_id = $1 AND blocked_id = $2";
-const ROOM_DELETED: [&str; 3] = [
+const ROOM_DELETED: [&str; 4] = [
+    "DELETE FROM reports WHERE room_id = $1",
     "DELETE FROM sanctions WHERE room_id = $1",
     "DELETE FROM room_rules WHERE room_id = $1",
     "DELETE FROM last_sends WHERE room_id = $1",
@@ -130,7 +131,7 @@ pub(crate) fn statements(act: &ModerationAct) -> Vec<Statement<'_>> {
 }
 
 /// The statements that delete what belongs to a deleted room.
-pub(crate) fn room_deleted(room: RoomId) -> [Statement<'static>; 3] {
+pub(crate) fn room_deleted(room: RoomId) -> [Statement<'static>; 4] {
     ROOM_DELETED.map(|sql| Statement {
         sql,
         params: vec![Param::Int(room)],

@@ -22,6 +22,7 @@ pub mod notifications;
 pub mod outbox;
 pub mod quotas;
 mod reference;
+pub mod reports;
 pub mod retention;
 pub mod rooms;
 pub mod sessions;
@@ -182,6 +183,10 @@ macro_rules! store_contract {
             blocks::a_notification_from_a_blocked_user_is_not_given_to_the_blocker,
             blocks::a_message_is_not_reported_as_undelivered_to_the_blocker,
             blocks::blocks_are_listed_and_survive_a_restart,
+            reports::a_message_is_reported_once_by_each_user,
+            reports::reports_of_a_user_are_limited,
+            reports::reports_are_listed_by_state_and_resolved_once,
+            reports::reports_go_with_their_room_and_with_time,
             model::it_behaves_like_a_plain_list,
         }
     };

@@ -33,7 +33,7 @@ pub(super) fn with_undelivered() -> Options {
     with(vec![sink("all", &[RecordKind::MessageUndelivered])])
 }
 
-fn all(harness: &dyn Harness) -> Arc<dyn Store> {
+pub(super) fn all(harness: &dyn Harness) -> Arc<dyn Store> {
     harness.open(with(vec![sink("all", &RecordKind::ALL)]))
 }
 
@@ -43,7 +43,7 @@ fn outbox(store: &Arc<dyn Store>) -> Result<&dyn Outbox, StoreError> {
         .ok_or_else(|| StoreError::Internal("no outbox".into()))
 }
 
-async fn due(store: &Arc<dyn Store>, sink: &str) -> Result<Vec<Record>, StoreError> {
+pub(super) async fn due(store: &Arc<dyn Store>, sink: &str) -> Result<Vec<Record>, StoreError> {
     outbox(store)?.due(sink, 1_000_000, 100).await
 }
 

@@ -77,7 +77,7 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 30] = [
+pub(super) static TABLES: [Table; 31] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
         Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position",
         Int "messages", Int "deletions"),
@@ -119,5 +119,7 @@ pub(super) static TABLES: [Table; 30] = [
     table!("last_sends", None, [Int "room_id", Text "user_id"], Int "at"),
     table!("audit", Some("id"), [Int "id"], Int "at", Text "actor", Text "action", Text "room", Text "user_id", Int "status",
         Text "before", Text "after"),
+    table!("reports", Some("id"), [Int "id"], Int "room_id", Text "room", Int "seq", Text "author", Text "reporter",
+        Text "reason", Text "comment", Text "message", Int "at", Int "state", Int "resolved_at", Text "resolved_by"),
     table!("blocks", None, [Text "user_id", Text "blocked_id"], Int "at"),
 ];

@@ -15,9 +15,10 @@ use tempfile::TempDir;
 use super::{Progress, migrate};
 use crate::{
     Appended, AuditPage, AuditRecord, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent,
-    ModerationAct, NewEntry, NewNotification, NewSession, NotificationPage, Options, Outbox, OutboxOptions,
-    Page, Range, ReadWhich, Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage,
-    SessionKey, Store, StoreError, UndeliveredReport,
+    ModerationAct, NewEntry, NewNotification, NewReport, NewSession, NotificationPage, Options, Outbox,
+    OutboxOptions, Page, Range, ReadWhich, ReportPage, ReportQuota, ReportState, Reported, Resolution,
+    Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage, SessionKey, Store,
+    StoreError, UndeliveredReport,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -223,6 +224,28 @@ async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
         after: Some("{}".into()),
     };
     store.record_audit(record).await?;
+    let report = NewReport {
+        room_id: room,
+        seq: 1,
+        author: "troll \u{0}".into(),
+        reporter: "ann".into(),
+        reason: "spam".into(),
+        comment: None,
+        message: "{}".into(),
+        at: 62,
+        record: "{}".into(),
+    };
+    let quota = ReportQuota { since: 0, most: 1 };
+    let Reported::New(id) = store.report(report, quota).await? else {
+        unreachable!("the report is new");
+    };
+    let resolution = Resolution {
+        id,
+        state: ReportState::Muted,
+        by: "key:default".into(),
+        at: 63,
+    };
+    store.resolve_report(resolution).await?;
     let slowed = entry(room, "ann", EntryKind::Message, None, "\"slow\"");
     store.append(vec![slowed]).await?;
     Ok(())
@@ -312,6 +335,12 @@ async fn seen(store: &dyn Store) -> Vec<String> {
         ..AuditPage::default()
     };
     seen.push(format!("{:?}", store.audit(audit).await.unwrap()));
+    let reports = ReportPage {
+        state: None,
+        after: 0,
+        limit: 9,
+    };
+    seen.push(format!("{:?}", store.reports(reports).await.unwrap()));
     seen.push(format!(
         "{:?}",
         store.users(&USERS.map(String::from)).await.unwrap()

@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::{
-    ChosenStatus, EntryKind, RecordKind, RecordState, Role, RoomKind, SanctionKind,
+    ChosenStatus, EntryKind, RecordKind, RecordState, ReportState, Role, RoomKind, SanctionKind,
     numbers::{Numbered as _, column},
 };
 
@@ -50,5 +50,6 @@ numbered!(
     ChosenStatus,
     RecordKind,
     RecordState,
+    ReportState,
     SanctionKind
 );

@@ -5,7 +5,7 @@
 //! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
 //! | `eraser` | erasure of deleted text from the write-ahead log |
-//! | `append`, `rooms`, `members`, `users`, `moderation`, `audit`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `append`, `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
 //! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
 //! | `positions` | reading by position |
@@ -38,6 +38,7 @@ mod positions;
 mod probe;
 mod readers;
 mod recovery;
+mod reports;
 mod retention;
 mod revocations;
 mod rooms;

@@ -6,6 +6,7 @@ mod log;
 mod members;
 mod moderation;
 mod notifications;
+mod reports;
 mod rooms;
 mod users;
 
@@ -17,6 +18,7 @@ pub use self::{
     members::Members,
     moderation::Moderation,
     notifications::Notifications,
+    reports::Reports,
     rooms::Rooms,
     users::Users,
 };
@@ -33,7 +35,18 @@ use crate::{Outbox, Sessions, StoreError};
 /// `None` or [`crate::Rejected::NoSuchRoom`].
 #[async_trait]
 pub trait Store:
-    Log + Rooms + Members + Users + Moderation + Audit + Notifications + Sessions + Send + Sync + 'static
+    Log
+    + Rooms
+    + Members
+    + Users
+    + Moderation
+    + Reports
+    + Audit
+    + Notifications
+    + Sessions
+    + Send
+    + Sync
+    + 'static
 {
     /// Identifies this database: 8 to 32 lower-case hexadecimal digits, the same for all processes that
     /// have it open.

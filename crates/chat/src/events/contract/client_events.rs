@@ -16,6 +16,7 @@ use crate::events::{
     moderation::{Moderate, Moderated},
     notification::{List, Listed, ReadWhich, Unread},
     presence::{SetStatus, States, Users},
+    reports::{ReportMessage, ReportedMessage},
 };
 
 /// The types of one client event.
@@ -96,6 +97,9 @@ pub(super) const fn of(kind: EventKind) -> ClientEvent {
         ),
         EventKind::Unblock => event::<BlockUser, Unblocked>("Ends a block."),
         EventKind::Blocks => event::<Nothing, Blocks>("Lists the users whom the user has blocked."),
+        EventKind::Report => event::<ReportMessage, ReportedMessage>(
+            "Reports a message to the moderators. A second report of the same message returns the first one.",
+        ),
         EventKind::Ping => event::<Nothing, Pong>("Checks that the connection is alive."),
         EventKind::ClientError => {
             event::<ClientError, Nothing>("Reports an error of the client to the server's log.")

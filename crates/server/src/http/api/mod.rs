@@ -4,7 +4,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `blocks` | the calls of an app |
+//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `blocks`, `reports` | the calls of an app |
 //! | `stats`, `connections`, `explain`, `records`, `own_key` | the calls of an operator |
 //! | `key`, `scopes`, `access_log`, `audit` | middleware of every call; `audit` also lists its records |
 //! | `body`, `page` | extractors for input, and cursors of lists |
@@ -25,6 +25,7 @@ mod own_key;
 mod page;
 mod problems;
 mod records;
+mod reports;
 mod rooms;
 mod scopes;
 mod stats;
@@ -118,6 +119,8 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             "/users/{user}/ban",
             put(moderation::put_ban).delete(moderation::remove_ban),
         )
+        .route("/moderation/reports", get(reports::list))
+        .route("/moderation/reports/{id}", post(reports::resolve))
         .route("/mutes", get(moderation::list_mutes))
         .route("/users/{user}/sanctions", get(moderation::list_of_user))
         .route(

@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     audit, blocks, connections, explain, members, messages, moderation, notifications, own_key,
-    problems::ProblemBody, records, rooms, scopes::scope_of, stats, users,
+    problems::ProblemBody, records, reports, rooms, scopes::scope_of, stats, users,
 };
 use crate::scope::Needed;
 
@@ -23,6 +23,7 @@ use crate::scope::Needed;
         notifications::post,
         users::show, users::presence, users::disconnect, users::revoke,
         blocks::list, blocks::put, blocks::remove,
+        reports::list, reports::resolve,
         audit::list, stats::show, stats::history, connections::list, own_key::show,
         explain::show, records::list, records::replay, records::replay_dead,
         moderation::list_room_bans, moderation::put_room_ban, moderation::remove_room_ban,

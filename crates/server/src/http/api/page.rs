@@ -37,24 +37,26 @@ impl PageQuery {
 
     /// The key after which the page starts.
     pub(super) fn after(&self) -> Result<Option<String>, Problem> {
-        let Some(cursor) = &self.cursor else {
-            return Ok(None);
-        };
-        let key = URL_SAFE_NO_PAD
-            .decode(cursor)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .filter(|key| !key.is_empty());
-        match key {
-            Some(key) => Ok(Some(key)),
-            None => Err(Self::foreign_cursor()),
-        }
+        cursor_key(self.cursor.as_deref())
     }
 
     /// The refusal of a cursor that is not from an earlier page of the list.
     pub(super) fn foreign_cursor() -> Problem {
         Problem::Invalid("cursor must be the next of an earlier page".into())
     }
+}
+
+/// The key in a cursor.
+pub(super) fn cursor_key(cursor: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(cursor) = cursor else {
+        return Ok(None);
+    };
+    let key = URL_SAFE_NO_PAD
+        .decode(cursor)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|key| !key.is_empty());
+    key.map(Some).ok_or_else(PageQuery::foreign_cursor)
 }
 
 /// Truncates `items`, which has one item too many if there is a next page, and returns the cursor of that

@@ -41,6 +41,8 @@ const CALLS: &[(&str, &str, Scope)] = &[
     ("GET", "/rooms/{room}/mutes", Scope::Moderation),
     ("PUT", "/rooms/{room}/mutes/{user}", Scope::Moderation),
     ("DELETE", "/rooms/{room}/mutes/{user}", Scope::Moderation),
+    ("GET", "/moderation/reports", Scope::Moderation),
+    ("POST", "/moderation/reports/{id}", Scope::Moderation),
     ("GET", "/bans", Scope::Moderation),
     ("PUT", "/users/{user}/ban", Scope::Moderation),
     ("DELETE", "/users/{user}/ban", Scope::Moderation),

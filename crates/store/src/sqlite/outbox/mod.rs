@@ -78,7 +78,7 @@ fn message_deleted(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Resul
 
 /// Removes all records that hold the text of a deleted room's messages.
 pub(super) fn room_deleted(conn: &Connection, room: RoomId) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM outbox WHERE room_id = ?1 AND seq IS NOT NULL")?
+    conn.prepare_cached("DELETE FROM outbox WHERE room_id = ?1 AND (seq IS NOT NULL OR kind = 6)")?
         .execute([room])?;
     Ok(())
 }
@@ -121,7 +121,7 @@ pub(super) fn acknowledged(
 }
 
 /// Writes a record for each sink that wants it, with its recipients. Returns whether any sink does.
-fn write(
+pub(super) fn write(
     conn: &Connection,
     options: &OutboxOptions,
     kind: RecordKind,
