@@ -209,6 +209,22 @@ test("a blocked user's messages hide behind a line, on all devices, until the en
   for (const window of [bob, tablet]) await window.message("are you there?");
 });
 
+test("a reported message reaches the moderators with a reason", async () => {
+  const { room, bob } = await twoWindows();
+  await menuOf(bob, "please don't");
+  await bob.at("report").click();
+  await bob.at("report-reason").selectOption({ label: "It insults or threatens somebody" });
+  await bob.at("report-text").fill("She means me");
+  await bob.picture("report");
+  expect(await violations(bob)).toEqual([]);
+  await bob.at("report-form-submit").click();
+  await bob.at("report-form-done").waitFor();
+  await bob.at("done").press("Enter");
+  await bob.at("report-form-done").waitFor({ state: "detached" });
+  const { reports } = await server.api<{ reports: object[] }>("GET", "moderation/reports?state=open");
+  expect(reports).toMatchObject([{ room, reason: "harassment", text: "She means me" }]);
+});
+
 test("a refusal of the server shows in the dialog, which stays open", async () => {
   const { room, ada } = await twoWindows();
   await menuOf(ada, "buy my things");

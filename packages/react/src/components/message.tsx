@@ -54,8 +54,17 @@ export const Message = memo(function Message(props: MessageProps) {
   const element = useRef<HTMLDivElement>(null);
   const own = message.state !== "sent" || message.userId === me;
   const name = message.name ?? names(message.userId);
-  const { userId } = message;
-  const { items, dialog } = usePersonActions({ room, userId, name, me, role, theirRole: authorRole, run });
+  const { userId, seq } = message;
+  const { items, dialog } = usePersonActions({
+    room,
+    userId,
+    name,
+    seq,
+    me,
+    role,
+    theirRole: authorRole,
+    run,
+  });
   const react = (emoji: string, on: boolean) => run(room.react(message.seq, emoji, on));
   const endEditing = () => {
     setEditing(false);

@@ -7,6 +7,7 @@ import { useBlocks } from "../hooks.ts";
 import { useClient, useTexts } from "../provider.tsx";
 import { Form } from "./form.tsx";
 import type { MenuItem } from "./menu.tsx";
+import { ReportDialog } from "./report_dialog.tsx";
 import { SanctionDialog } from "./sanction_dialog.tsx";
 
 const RANKS: Readonly<Record<Role, number>> = { member: 0, moderator: 1, owner: 2 };
@@ -19,6 +20,8 @@ export interface PersonActionsOptions {
   /** The user whom the actions concern. */
   readonly userId: string;
   readonly name: string;
+  /** The message that the actions concern, if there is one. */
+  readonly seq?: number;
   readonly me: string | undefined;
   /** The role of the user who acts. */
   readonly role: Role | undefined;
@@ -35,11 +38,11 @@ export interface PersonActions {
 }
 
 export function usePersonActions(options: PersonActionsOptions): PersonActions {
-  const { room, userId, name, me, role, theirRole, run } = options;
+  const { room, userId, name, seq, me, role, theirRole, run } = options;
   const texts = useTexts();
   const client = useClient();
   const blocked = useBlocks().has(userId);
-  const [asked, setAsked] = useState<"mute" | "ban" | "delete" | "block">();
+  const [asked, setAsked] = useState<"mute" | "ban" | "delete" | "report" | "block">();
   const mayAct = userId !== me && moderates(role) && RANKS[theirRole ?? "member"] < RANKS[role ?? "member"];
   const close = () => setAsked(undefined);
   const lift = (action: "unmute" | "unban") => () => run(room.moderate({ action, userId }));
@@ -54,7 +57,14 @@ export function usePersonActions(options: PersonActionsOptions): PersonActions {
     ...(theirRole === undefined ? [{ id: "unban", label: texts.unban, onSelect: lift("unban") }] : []),
     { id: "delete-all", label: texts.deleteAll, onSelect: () => setAsked("delete") },
   ];
-  const items = userId === me || me === undefined ? [] : mayAct ? [...moderating, blocking] : [blocking];
+  const own: MenuItem[] = [
+    ...(seq === undefined
+      ? []
+      : [{ id: "report", label: texts.report, onSelect: () => setAsked("report") }]),
+    blocking,
+  ];
+  const other = me !== undefined && userId !== me;
+  const items = !other ? [] : mayAct ? [...moderating, ...own] : own;
   const dialog =
     asked === "block" ? (
       <Form
@@ -67,6 +77,8 @@ export function usePersonActions(options: PersonActionsOptions): PersonActions {
       >
         <p className="rf-hint">{texts.blockHint}</p>
       </Form>
+    ) : asked === "report" && seq !== undefined ? (
+      <ReportDialog room={room} seq={seq} name={name} onClose={close} />
     ) : asked === "delete" ? (
       <Form
         title={texts.deleteAllOf(name)}
@@ -80,7 +92,7 @@ export function usePersonActions(options: PersonActionsOptions): PersonActions {
       >
         <p className="rf-hint">{texts.deleteAllHint}</p>
       </Form>
-    ) : asked !== undefined ? (
+    ) : asked === "mute" || asked === "ban" ? (
       <SanctionDialog kind={asked} room={room} userId={userId} name={name} onClose={close} />
     ) : null;
   return { items, dialog };

@@ -79,6 +79,14 @@ export interface Texts {
   readonly blockUser: (name: string) => string;
   readonly blockHint: string;
   readonly blockedMessage: string;
+  readonly report: string;
+  readonly reportMessageOf: (name: string) => string;
+  readonly reportHint: string;
+  readonly reportReason: string;
+  readonly reportReasons: (reason: "spam" | "harassment" | "hate" | "other") => string;
+  readonly reportText: string;
+  readonly sendReport: string;
+  readonly reported: string;
   readonly show: string;
   readonly muteUser: (name: string) => string;
   readonly muteHint: string;
@@ -125,6 +133,13 @@ function span(seconds: number): string {
 }
 
 const because = (reason: string | undefined): string => (reason ? ` Reason: ${reason}` : "");
+
+const REPORT_REASONS = {
+  spam: "It is spam",
+  harassment: "It insults or threatens somebody",
+  hate: "It is hateful",
+  other: "Something else",
+} as const;
 
 const STATUSES: Readonly<Record<string, string>> = {
   online: "Online",
@@ -218,6 +233,14 @@ export const english: Texts = {
     "Their messages hide behind a line, and their mentions do not reach you. They do not learn of it. " +
     "In a private room of the two of you, neither can write.",
   blockedMessage: "Message of a blocked user",
+  report: "Report …",
+  reportMessageOf: (name) => `Report a message of ${name}`,
+  reportHint: "Moderators get a copy of the message. The author does not learn of it.",
+  reportReason: "What is wrong with it?",
+  reportReasons: (reason) => REPORT_REASONS[reason],
+  reportText: "Anything else that moderators should know",
+  sendReport: "Send report",
+  reported: "Thank you. The moderators will look at the message.",
   show: "Show",
   muteUser: (name) => `Mute ${name}`,
   muteHint: "A muted user can read this room, and cannot write in it.",
