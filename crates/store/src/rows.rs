@@ -133,6 +133,19 @@ impl NewEntry {
     }
 }
 
+/// What identifies an entry that was appended under a client id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its number in the room.
+    pub seq: u64,
+    /// Its time.
+    pub at: i64,
+    /// Its kind.
+    pub kind: EntryKind,
+    /// The message it changes; `None` for a message.
+    pub target: Option<u64>,
+}
+
 /// An entry of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -192,8 +192,8 @@ mod flaky {
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
         Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-        NotificationsRead, Outage, Page, Posted, ReadWhich, Retention, Role, RoomChange, RoomId, RoomRow,
-        Store, StoreError, Undelivered, Unread, UserRow,
+        NotificationsRead, Outage, Page, Posted, ReadWhich, Recorded, Retention, Role, RoomChange, RoomId,
+        RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
     };
 
     #[async_trait]
@@ -253,6 +253,14 @@ mod flaky {
         }
         async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
             self.inner.entry(room, seq).await
+        }
+        async fn recorded(
+            &self,
+            room: RoomId,
+            user: &str,
+            client_id: &str,
+        ) -> Result<Option<Recorded>, StoreError> {
+            self.inner.recorded(room, user, client_id).await
         }
         async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {
             self.inner.trim(limits, now).await

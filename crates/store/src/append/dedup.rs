@@ -47,6 +47,13 @@ macro_rules! is_erased {
 }
 pub(crate) use is_erased;
 
+/// SQL: what identifies the entry under a [`DedupKey`], which is the first three parameters.
+pub(crate) const RECORDED: &str = "SELECT seq, at, kind, target FROM entries
+        WHERE room_id = $1 AND user_id = $2 AND client_id = $3
+    UNION ALL SELECT seq, at, kind, target FROM dedup_records
+        WHERE room_id = $1 AND user_id = $2 AND client_id = $3
+    LIMIT 1";
+
 /// 16 bits of a digest of an entry's client id and body.
 ///
 /// That is enough to notice a client that uses an id for two messages, and too little to confirm a guess

@@ -24,7 +24,7 @@ mod touched;
 mod usage;
 
 pub(crate) use self::{
-    dedup::{DedupKey, DedupRecord, RecordedText, fingerprint, is_erased},
+    dedup::{DedupKey, DedupRecord, RECORDED, RecordedText, fingerprint, is_erased},
     guards::{Ends, Guards, RoomGuard, authors, mentions},
     moderation::{
         BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, NOT_BANNED, SANCTIONS, SANCTIONS_OF, room_deleted,

@@ -212,6 +212,12 @@ pub async fn a_retried_change_is_recognised_after_trimming(harness: &dyn Harness
     for count in [10, 200] {
         say(&*store, room, "bob", &vec!["1"; count]).await?;
         assert_eq!(store.append(sent.to_vec()).await?, again);
+        let found = recorded(&*store, room, "m").await?;
+        assert_eq!(found, Some((1, EntryKind::Message, None)));
+        let found = recorded(&*store, room, "r").await?;
+        assert_eq!(found, Some((3, EntryKind::Reaction { removed: false }, Some(1))));
+        assert_eq!(recorded(&*store, room, "x").await?, None);
+        assert_eq!(store.recorded(room, "bob", "m").await?, None);
         // Erased texts are not compared.
         let other = keyed(message(room, "ann", None, "other"), "m");
         assert_eq!(put(&*store, other).await?, again[0]);
@@ -224,6 +230,16 @@ pub async fn a_retried_change_is_recognised_after_trimming(harness: &dyn Harness
         assert_eq!(put(&*store, other).await?, Err(Rejected::Conflict { seq: 3 }));
     }
     Ok(())
+}
+
+/// Number, kind and target of what ann appended under a client id.
+async fn recorded(
+    store: &dyn Store,
+    room: RoomId,
+    client_id: &str,
+) -> Result<Option<(u64, EntryKind, Option<u64>)>, StoreError> {
+    let recorded = store.recorded(room, "ann", client_id).await?;
+    Ok(recorded.map(|recorded| (recorded.seq, recorded.kind, recorded.target)))
 }
 
 pub async fn dedup_records_of_a_room_are_bounded(harness: &dyn Harness) -> Outcome {

@@ -7,9 +7,12 @@ use tokio_postgres::Row;
 use super::{
     conn::Conn,
     failure::Failure,
-    value::{Columns as _, num, plain},
+    value::{Columns as _, num, plain, text},
 };
-use crate::{Edit, Entry, MessageState, REACTING_USERS, Reactions, RoomId};
+use crate::{
+    Edit, Entry, MessageState, REACTING_USERS, Reactions, Recorded, RoomId,
+    append::{DedupKey, RECORDED},
+};
 
 /// The columns of entry `e` that [`entry`] reads.
 pub(super) const COLUMNS: &str = "e.seq, e.kind, e.target, e.at, e.user_id, e.client_id, e.user_name, e.body,
@@ -74,6 +77,21 @@ pub(super) async fn get(conn: &Conn, room: RoomId, seq: u64) -> Result<Option<En
     fill(conn, &mut found).await?;
     conn.end_snapshot()?;
     Ok(found.pop().map(|found| found.entry))
+}
+
+/// The entry that was appended under a client id.
+pub(super) async fn recorded(conn: &Conn, key: DedupKey<'_>) -> Result<Option<Recorded>, Failure> {
+    let (room, user, client_id) = (key.0, text(key.1), text(key.2));
+    let row = conn.row(RECORDED, &[&room, &&*user, &&*client_id]).await?;
+    row.map(|row| {
+        Ok(Recorded {
+            seq: row.num(0)?,
+            at: row.int(1)?,
+            kind: row.kind(2)?,
+            target: row.opt_num(3)?,
+        })
+    })
+    .transpose()
 }
 
 /// Loads the reactions of all entries in one query; most pages have none.

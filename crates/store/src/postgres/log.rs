@@ -3,7 +3,7 @@
 use super::{PostgresStore, entries, history, positions, retention, rooms};
 use crate::{
     AppendResult, CatchUp, CaughtUp, Entry, FencingTokens, History, Log, LogEntry, LogHead, LogPosition,
-    NewEntry, Page, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
+    NewEntry, Page, Recorded, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 
@@ -55,6 +55,15 @@ impl Log for PostgresStore {
 
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
         self.checked(entries::get(&self.conn().await?, room, seq).await)
+    }
+
+    async fn recorded(
+        &self,
+        room: RoomId,
+        user: &str,
+        client_id: &str,
+    ) -> Result<Option<Recorded>, StoreError> {
+        self.checked(entries::recorded(&self.conn().await?, (room, user, client_id)).await)
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {

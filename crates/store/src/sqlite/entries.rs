@@ -3,7 +3,10 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Seq;
-use crate::{Edit, Entry, MessageState, REACTING_USERS, Reactions, RoomId};
+use crate::{
+    Edit, Entry, MessageState, REACTING_USERS, Reactions, Recorded, RoomId,
+    append::{DedupKey, RECORDED},
+};
 
 /// The query whose rows [`appended`] reads, up to its `WHERE`.
 pub(super) const SELECT: &str =
@@ -32,6 +35,20 @@ pub(super) fn get(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result
     let mut entry = query.query_row(params![room, Seq(seq)], appended).optional()?;
     complete(conn, room, entry.as_mut_slice())?;
     Ok(entry)
+}
+
+/// The entry that was appended under a client id.
+pub(super) fn recorded(conn: &Connection, key: DedupKey<'_>) -> rusqlite::Result<Option<Recorded>> {
+    let mut query = conn.prepare_cached(RECORDED)?;
+    let recorded = query.query_row(key, |row| {
+        Ok(Recorded {
+            seq: row.get::<_, Seq>(0)?.0,
+            at: row.get(1)?,
+            kind: row.get(2)?,
+            target: row.get::<_, Option<Seq>>(3)?.map(|seq| seq.0),
+        })
+    });
+    recorded.optional()
 }
 
 /// Adds the current state of entries in ascending order, in one query for all: most pages have no changes.

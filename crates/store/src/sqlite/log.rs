@@ -3,7 +3,7 @@
 use super::{SqliteStore, append, entries, history, log_head, positions, retention, rooms, usage};
 use crate::{
     AppendResult, CatchUp, CaughtUp, Entry, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page,
-    Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
+    Recorded, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -59,6 +59,17 @@ impl Log for SqliteStore {
 
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
         self.read(move |conn| entries::get(conn, room, seq)).await
+    }
+
+    async fn recorded(
+        &self,
+        room: RoomId,
+        user: &str,
+        client_id: &str,
+    ) -> Result<Option<Recorded>, StoreError> {
+        let (user, client_id) = (user.to_owned(), client_id.to_owned());
+        self.read(move |conn| entries::recorded(conn, (room, &user, &client_id)))
+            .await
     }
 
     async fn trim(&self, limits: Retention, now: i64) -> Result<u64, StoreError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Appended, CatchUp, CaughtUp, Entry, History, LogPosition, NewEntry, Page, Rejected, Retention, RoomId,
-    StoreError,
+    Appended, CatchUp, CaughtUp, Entry, History, LogPosition, NewEntry, Page, Recorded, Rejected, Retention,
+    RoomId, StoreError,
 };
 
 /// The newest position of the log.
@@ -102,6 +102,14 @@ pub trait Log: Send + Sync {
 
     /// One entry; `None` if it is not kept.
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError>;
+
+    /// The entry that the user appended under this client id, if the store still recognises a retry of it.
+    async fn recorded(
+        &self,
+        room: RoomId,
+        user: &str,
+        client_id: &str,
+    ) -> Result<Option<Recorded>, StoreError>;
 
     /// Deletes the oldest entries of every room that exceeds the limits at the time `now`, in small commits
     /// that let other writes through. Answers how many entries it deleted.
