@@ -1,6 +1,7 @@
 //! The state that all handlers share, and the context of one event.
 
 mod control_handler;
+mod hooks;
 mod node_events;
 
 use std::{

@@ -1,7 +1,10 @@
 //! Every setting of chat and presence, with its default.
 
+use std::sync::Arc;
+
 use crate::{
     error::ChatError,
+    hooks::Hooks,
     middleware::{
         auth::{KeyTable, TokenTimes},
         rate_limit::RateLimits,
@@ -80,6 +83,8 @@ pub struct ChatConfig {
     /// Whether the store keeps the earlier texts of edited messages until they are deleted. If not, each
     /// edit erases them.
     pub keep_edits: bool,
+    /// The app's decision before messages, joins and connections (none).
+    pub hooks: Option<Arc<dyn Hooks>>,
     /// Of how many connections one is logged when it starts and ends: 1 logs all of them, 0 none.
     pub log_connections: u64,
 }
@@ -113,6 +118,7 @@ impl Default for ChatConfig {
             notices_in_flight: 256,
             unsaved_marks: 65_536,
             keep_edits: false,
+            hooks: None,
             log_connections: 1,
         }
     }

@@ -39,11 +39,13 @@ pub enum ErrorCode {
     Muted,
     /// The room is in slow mode. `retryAfterMs` says when the user may send again.
     SlowMode,
+    /// The app, or a rule, does not allow it. `message` has the reason.
+    Refused,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unauthorized,
         Self::TokenExpired,
         Self::Forbidden,
@@ -58,6 +60,7 @@ impl ErrorCode {
         Self::Banned,
         Self::Muted,
         Self::SlowMode,
+        Self::Refused,
     ];
 
     /// The code as it stands in JSON.
@@ -77,6 +80,7 @@ impl ErrorCode {
             Self::Banned => "banned",
             Self::Muted => "muted",
             Self::SlowMode => "slow_mode",
+            Self::Refused => "refused",
         }
     }
 }
@@ -168,6 +172,12 @@ pub enum ChatError {
         /// Milliseconds until the next message can succeed.
         retry_after_ms: u64,
     },
+    /// The app does not allow it, for this reason.
+    #[error("{0}")]
+    Refused(String),
+    /// The app could not be asked, and nothing happens without its consent.
+    #[error("the app could not be asked whether to allow this; try again in a moment")]
+    Undecided,
     /// A fault of the server.
     #[error("the server failed to handle this; its log has the cause")]
     Internal,
@@ -210,16 +220,18 @@ impl ChatError {
             Self::Banned => ErrorCode::Banned,
             Self::Muted => ErrorCode::Muted,
             Self::SlowMode { .. } => ErrorCode::SlowMode,
+            Self::Refused(_) | Self::Undecided => ErrorCode::Refused,
             Self::Internal | Self::BadKey { .. } => ErrorCode::Internal,
         }
     }
 
     /// Whether the same request may succeed later.
     pub const fn retryable(&self) -> bool {
-        matches!(
-            self.code(),
-            ErrorCode::RateLimited | ErrorCode::SlowMode | ErrorCode::Unavailable | ErrorCode::Internal
-        )
+        matches!(self, Self::Undecided)
+            || matches!(
+                self.code(),
+                ErrorCode::RateLimited | ErrorCode::SlowMode | ErrorCode::Unavailable | ErrorCode::Internal
+            )
     }
 
     /// The error as it appears in an ack, an `error` event or a `connect_error`'s `data`.

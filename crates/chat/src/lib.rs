@@ -41,6 +41,7 @@ mod error;
 mod events;
 mod faults;
 mod handlers;
+mod hooks;
 mod keyed_mutex;
 mod lifecycle;
 mod log;
@@ -67,6 +68,7 @@ pub use cluster::ClusterConfig;
 pub use config::{ChatConfig, RecoveryConfig};
 pub use error::{ChatError, ErrorBody, ErrorCode};
 pub use events::{contract, presence::Status, webhook};
+pub use hooks::{HookEvent, Hooks, Question, QuestionedMessage, Replacement, Verdict};
 pub use message_rate::PerSecond;
 pub use metrics::Messages;
 pub use middleware::{

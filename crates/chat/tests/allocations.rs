@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use allocation_counter::measure;
+use roomful_chat::{HookEvent, Hooks, Question, Verdict};
 use roomful_testkit::SioClient;
 use tokio::runtime::{self, Runtime};
 
@@ -37,8 +38,16 @@ fn runtimes() -> (Runtime, Runtime) {
 
 /// The server's allocations for [`MESSAGES`] consecutive messages in a room of this many clients.
 fn count(members: usize) -> u64 {
+    count_with(members, None)
+}
+
+fn count_with(members: usize, hooks: Option<Arc<dyn Hooks>>) -> u64 {
     let (here, there) = runtimes();
-    let server = Arc::new(here.block_on(Server::with(|config| config.rates.enabled = false)));
+    let server = Server::with(|config| {
+        config.rates.enabled = false;
+        config.hooks = hooks;
+    });
+    let server = Arc::new(here.block_on(server));
     let started = Arc::clone(&server);
     let everybody = there.spawn(async move {
         let mut everybody = Vec::new();
@@ -77,6 +86,27 @@ fn allocations_per_message_do_not_grow_with_the_room() {
         many < few + MESSAGES,
         "{many} instead of {few}, with 100 further members"
     );
+}
+
+/// Hooks that nothing concerns, and that fail if they are asked.
+#[derive(Debug)]
+struct Unconcerned;
+
+#[async_trait::async_trait]
+impl Hooks for Unconcerned {
+    fn concerns(&self, _event: HookEvent, _room: Option<&str>) -> bool {
+        false
+    }
+
+    async fn ask(&self, question: Question<'_>) -> Verdict {
+        panic!("asked: {question:?}");
+    }
+}
+
+#[test]
+fn hooks_cost_nothing_where_they_are_not_concerned() {
+    let (without, with) = (count(2), count_with(2, Some(Arc::new(Unconcerned))));
+    assert!(with < without + MESSAGES, "{with} instead of {without}");
 }
 
 #[test]

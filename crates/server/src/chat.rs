@@ -64,6 +64,7 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         notices_in_flight: config.notifications.in_flight,
         unsaved_marks: config.notifications.unsaved_marks,
         keep_edits: config.history.keep_edits,
+        hooks: None,
         log_connections: config.log.connections,
     }
 }

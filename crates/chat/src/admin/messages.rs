@@ -11,7 +11,7 @@ use crate::{
     app::App,
     error::ChatError,
     events::chat::{GetHistory, SendMessage, Span},
-    handlers::message,
+    handlers::message::{self, Admitted},
     log::pending::{PendingWrite, WriteContent},
     middleware::auth::display_name,
     reply::{Answer, Reply},
@@ -99,18 +99,22 @@ pub struct Posted {
 
 impl ChatServer {
     /// Posts a message. `Ok` means that it is committed and on its way to the room's sockets. Dropping the
-    /// future does not cancel the post.
+    /// future does not cancel a post that is queued for its commit.
     ///
     /// # Errors
-    /// `not_found` if the room does not exist, `conflict` if the id belongs to another message, and the
+    /// `refused` if a hook does not allow it, `not_found` if the room does not exist, `conflict` if the id belongs to another message, and the
     /// validation errors of `chat:send_message`.
     pub async fn post(&self, room: &str, mut post: Post) -> Result<Posted, ChatError> {
         let app = &self.app;
         let user = user_id(&post.user_id)?;
         let room = existing(app, room).await?;
         let name = post.name.take();
-        let SendMessage { client_id, draft, .. } = post.checked(room.name.as_str(), &app.config.limits)?;
-        let body = message::body(app, &room, &draft).await?;
+        let asked = post.checked(room.name.as_str(), &app.config.limits)?;
+        let SendMessage {
+            client_id, mut draft, ..
+        } = asked;
+        let sender = (&user, client_id.as_deref());
+        let Admitted { body, stored } = message::admit(app, &room, sender, &mut draft).await?;
         let name = match name {
             Some(name) => display_name(&name),
             None => remembered_name(app, &user).await?,
@@ -132,7 +136,10 @@ impl ChatServer {
             exempt: false,
             reply,
         };
-        app.appender.submit(room, pending, place);
+        match stored {
+            Some(stored) => pending.answer_retry(&room, stored),
+            None => app.appender.submit(room, pending, place),
+        }
         let answer: Answer = answer.await.unwrap_or(Err(ChatError::Internal));
         match answer {
             Ok(sent) => serde_json::from_str(sent.get()).map_err(|error| broken(&error)),

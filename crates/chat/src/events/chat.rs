@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::ChatError,
+    hooks::Replacement,
     types::{Draft, Limits, Metadata, RoomName, names::USER_ID_CHARS},
 };
 
@@ -129,6 +130,16 @@ impl SendMessage {
             },
         })
     }
+}
+
+/// Checks the parts of a message that a hook replaces, by the rules for clients.
+pub(crate) fn check_replacement(replacement: &Replacement, limits: &Limits) -> Result<(), ChatError> {
+    let text = serde_json::json!({ "text": replacement.text });
+    let mut fields = Fields::of("the message of the hook", text)?;
+    if replacement.text.is_some() {
+        fields.message_text(limits)?;
+    }
+    check_metadata(&mut fields, replacement.metadata.iter().flatten().next(), limits)
 }
 
 fn check_metadata(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{Entry, EntryKind, Role};
+use roomful_store::{Entry, EntryKind, Recorded, Role};
 
 use crate::{
     app::Context,
@@ -20,9 +20,9 @@ use crate::{
 
 /// `chat:edit_message`, `chat:delete_message`, `chat:react`: queues the mutation behind the room's earlier
 /// sends. The reply follows its commit.
-pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) {
+pub(crate) async fn change(context: &Context, mut ask: ChangeMessage, reply: Reply) {
     let Context { app, me, .. } = context;
-    let (room, body, replacement) = match prepare(context, &ask).await {
+    let prepared = match prepare(context, &mut ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
     };
@@ -34,31 +34,48 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
         name: me.name(),
         client_id: ask.client_id,
         content: WriteContent::Change(ask.seq, ask.change),
-        body,
-        replacement,
+        body: prepared.body,
+        replacement: prepared.replacement,
         charged: true,
         exempt: me.is_moderator(),
         reply,
     };
-    app.appender.submit(room, pending, place);
+    match prepared.stored {
+        Some(stored) => pending.answer_retry(&prepared.room, stored),
+        None => app.appender.submit(prepared.room, pending, place),
+    }
 }
 
-/// Checks the change. Returns the room, the body of the entry, and the new body of an edited message.
-async fn prepare(
-    context: &Context,
-    ask: &ChangeMessage,
-) -> Result<(RoomRef, String, Option<String>), ChatError> {
+/// A change that the user may make.
+struct Prepared {
+    room: RoomRef,
+    /// The body of the entry.
+    body: String,
+    /// The new body of an edited message.
+    replacement: Option<String>,
+    /// The entry, if the change is stored already.
+    stored: Option<Recorded>,
+}
+
+/// Checks the change, and asks the hooks about an edit, which may change its text.
+async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared, ChatError> {
     let room = context.my_room(&ask.room).await?;
-    let mut replacement = None;
-    match &ask.change {
+    let may_be_retry = ask.client_id.is_some();
+    let (mut replacement, mut stored) = (None, None);
+    match &mut ask.change {
         Change::Edit { text } => {
             let why = "only its author may edit a message";
-            let message = author_of(context, &room, ask, NotAuthor::Refused(why)).await?;
+            let message = author_of(context, &room, (ask.seq, may_be_retry), NotAuthor::Refused(why)).await?;
+            let (user, client_id) = (&context.me.user, ask.client_id.as_deref());
+            let edit = (ask.seq, &mut *text);
+            stored = context.app.ask_about_edit(&room, user, client_id, edit).await?;
             if !context.app.config.keep_edits {
                 replacement = message.and_then(|message| edited_body(&message, text));
             }
         }
-        Change::Delete => drop(author_of(context, &room, ask, NotAuthor::Moderator).await?),
+        Change::Delete => {
+            drop(author_of(context, &room, (ask.seq, may_be_retry), NotAuthor::Moderator).await?)
+        }
         // Every member may react. The store checks that the message exists.
         Change::Reaction { .. } => {}
     }
@@ -66,7 +83,12 @@ async fn prepare(
         tracing::error!(%error, "failed to encode a mutation");
         ChatError::Internal
     })?;
-    Ok((room, body, replacement))
+    Ok(Prepared {
+        room,
+        body,
+        replacement,
+        stored,
+    })
 }
 
 /// The body of a message after an edit. `None` for a deleted message, which only a retry can name.
@@ -86,24 +108,22 @@ enum NotAuthor {
 
 /// Checks that the user may change the message. The author never changes, so the result still holds at
 /// commit. Answers `None` if only a retry can name the message, since retention has removed it: the store
-/// recognises the retry, and rejects all else.
+/// recognises the retry, and rejects all else. `may_be_retry` says whether the change has a client id.
 async fn author_of(
     context: &Context,
     room: &Room,
-    ask: &ChangeMessage,
+    (seq, may_be_retry): (u64, bool),
     otherwise: NotAuthor,
 ) -> Result<Option<Entry>, ChatError> {
-    let Some(message) = context.app.store.entry(room.id, ask.seq).await? else {
+    let Some(message) = context.app.store.entry(room.id, seq).await? else {
         // Beyond the head, a message of another user may appear until the commit.
-        let removed = ask.seq <= room.head();
-        return (removed && ask.client_id.is_some())
-            .then_some(None)
-            .ok_or(NO_MESSAGE);
+        let removed = seq <= room.head();
+        return (removed && may_be_retry).then_some(None).ok_or(NO_MESSAGE);
     };
     if message.kind != EntryKind::Message {
         return Err(NO_MESSAGE);
     }
-    if message.state.deleted && ask.client_id.is_none() {
+    if message.state.deleted && !may_be_retry {
         return Err(NO_MESSAGE);
     }
     // A retry may name a message that its first attempt deleted. The store recognises the retry.

@@ -72,6 +72,7 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
         return Err(ChatError::NotJoinable);
     }
     me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
+    app.ask_to_join(&me.user, &ask.room).await?;
     let may_create = app.config.may_create(ask.room.as_str());
     let creator = may_create.then_some(&*me.user);
     let room = app.rooms.open(&ask.room, creator).await?;

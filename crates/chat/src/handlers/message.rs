@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{History, Range};
+use roomful_store::{History, Range, Recorded};
 
 use crate::{
     app::{App, Context},
@@ -19,13 +19,13 @@ use crate::{
     reply::Reply,
     room::Room,
     room_manager::RoomRef,
-    types::Draft,
+    types::{Draft, UserId},
 };
 
 /// `chat:send_message`: queues the message and returns. The reply follows its commit.
-pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
+pub(crate) async fn send(context: &Context, mut ask: SendMessage, reply: Reply) {
     let Context { app, me, .. } = context;
-    let (room, body) = match prepare(context, &ask).await {
+    let (room, admitted) = match prepare(context, &mut ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
     };
@@ -40,23 +40,52 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
         name: me.name(),
         client_id,
         content: WriteContent::Message(draft),
-        body,
+        body: admitted.body,
         replacement: None,
         charged: true,
         exempt: me.is_moderator(),
         reply,
     };
-    app.appender.submit(room, pending, place);
+    match admitted.stored {
+        Some(stored) => pending.answer_retry(&room, stored),
+        None => app.appender.submit(room, pending, place),
+    }
 }
 
-async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, String), ChatError> {
+async fn prepare(context: &Context, ask: &mut SendMessage) -> Result<(RoomRef, Admitted), ChatError> {
+    let Context { app, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
-    let body = body(&context.app, &room, &ask.draft).await?;
-    Ok((room, body))
+    let SendMessage { client_id, draft, .. } = ask;
+    let admitted = admit(app, &room, (&me.user, client_id.as_deref()), draft).await?;
+    Ok((room, admitted))
 }
 
-/// Checks the draft against the room and returns the body of its entry.
-pub(crate) async fn body(app: &App, room: &Room, draft: &Draft) -> Result<String, ChatError> {
+/// A message that may be stored.
+pub(crate) struct Admitted {
+    /// The body of its entry.
+    pub(crate) body: String,
+    /// The entry, if the message is stored already.
+    pub(crate) stored: Option<Recorded>,
+}
+
+/// Checks the draft against the room, and asks the hooks about it, which may change it. `sender` is the user and
+/// the client id.
+pub(crate) async fn admit(
+    app: &App,
+    room: &Room,
+    sender: (&UserId, Option<&str>),
+    draft: &mut Draft,
+) -> Result<Admitted, ChatError> {
+    check_reply(app, room, draft).await?;
+    let stored = app.ask_about_message(room, sender.0, sender.1, draft).await?;
+    let body = serde_json::to_string(draft).map_err(|error| {
+        tracing::error!(%error, "failed to encode a message");
+        ChatError::Internal
+    })?;
+    Ok(Admitted { body, stored })
+}
+
+async fn check_reply(app: &App, room: &Room, draft: &Draft) -> Result<(), ChatError> {
     app.follower
         .reach(room, draft.reply_to.unwrap_or_default())
         .await?;
@@ -64,10 +93,7 @@ pub(crate) async fn body(app: &App, room: &Room, draft: &Draft) -> Result<String
         let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");
         return Err(ChatError::InvalidRequest(message));
     }
-    serde_json::to_string(draft).map_err(|error| {
-        tracing::error!(%error, "failed to encode a message");
-        ChatError::Internal
-    })
+    Ok(())
 }
 
 /// `chat:get_history`.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use roomful_store::{Appended, EntryKind, NewEntry, Rejected};
+use roomful_store::{Appended, EntryKind, NewEntry, Recorded, Rejected};
 
 use super::view::{self, Event};
 use crate::{
@@ -118,6 +118,12 @@ impl PendingWrite {
                 Event::Change(kind, change)
             }
         }
+    }
+
+    /// Answers the sender of a write that is stored already.
+    pub(crate) fn answer_retry(self, room: &Room, stored: Recorded) {
+        let Recorded { seq, at, .. } = stored;
+        self.answer(room, Ok(Appended::Duplicate { seq, at }));
     }
 
     /// Answers the sender with what the store made of the write.

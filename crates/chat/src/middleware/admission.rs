@@ -85,6 +85,11 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
         socket.close(NOT_NOW);
     }
     let ((), (), recalled, since) = asked?;
+    let decided = app.ask_to_connect(&claims, &token).await;
+    if let Err(ChatError::Undecided | ChatError::Unavailable(_)) = decided {
+        socket.close(NOT_NOW);
+    }
+    decided?;
     let sends = usize::try_from(app.config.sends_in_flight).unwrap_or(1).max(1);
     let connected_ms = app.clock.monotonic_ms();
     let session = Session::new(

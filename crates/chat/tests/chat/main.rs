@@ -13,6 +13,7 @@ mod blocks;
 mod changes;
 mod cluster;
 mod connection;
+mod hooks;
 mod inbox;
 mod limits;
 mod lists;

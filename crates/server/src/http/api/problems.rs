@@ -30,6 +30,7 @@ pub(super) enum Problems {
     #[response(status = 401)]
     Unauthorized(ProblemBody),
     /// `forbidden`: the key lacks the scope of this call. `banned`, `muted`: the user may not do this.
+    /// `refused`: a hook does not allow it.
     #[response(status = 403)]
     Forbidden(ProblemBody),
     /// `not_found`: the room, member or user does not exist.

@@ -1,0 +1,194 @@
+//! The questions to the app's hooks. Without a hook for an event they cost one comparison.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use roomful_store::{EntryKind, Recorded, RoomKind};
+use serde_json::value::RawValue;
+
+use super::App;
+use crate::{
+    error::ChatError,
+    hooks::{HookEvent, Hooks, Question, QuestionedMessage, Replacement, Verdict},
+    room::Room,
+    types::{Claims, Draft, RoomName, UserId},
+};
+
+impl App {
+    /// Asks about a new message, and changes it by the answer. Asks nobody about the retry of a stored message,
+    /// and returns that message.
+    ///
+    /// # Errors
+    /// `refused`, `unavailable`; `conflict` if the client id belongs to another kind of entry.
+    pub(crate) async fn ask_about_message(
+        &self,
+        room: &Room,
+        user: &UserId,
+        client_id: Option<&str>,
+        draft: &mut Draft,
+    ) -> Result<Option<Recorded>, ChatError> {
+        let Some(hooks) = self.hooks_for(HookEvent::Send, Some(room.name.as_str())) else {
+            return Ok(None);
+        };
+        let stored = self.stored(room, user, client_id, (EntryKind::Message, None));
+        if let Some(recorded) = stored.await? {
+            return Ok(Some(recorded));
+        }
+        let message = QuestionedMessage {
+            seq: None,
+            text: &draft.text,
+            client_id,
+            reply_to: draft.reply_to,
+            mentions: &draft.mentions,
+            metadata: draft.metadata.as_ref(),
+        };
+        if let Some(replacement) = self.ask(hooks, about(user, room, message)).await? {
+            replacement.apply(draft);
+        }
+        Ok(None)
+    }
+
+    /// Asks about an edit of the message `seq`, and changes its text by the answer. Asks nobody about the retry
+    /// of a stored edit, and returns that edit.
+    ///
+    /// # Errors
+    /// Those of [`Self::ask_about_message`].
+    pub(crate) async fn ask_about_edit(
+        &self,
+        room: &Room,
+        user: &UserId,
+        client_id: Option<&str>,
+        (seq, text): (u64, &mut String),
+    ) -> Result<Option<Recorded>, ChatError> {
+        let Some(hooks) = self.hooks_for(HookEvent::Send, Some(room.name.as_str())) else {
+            return Ok(None);
+        };
+        let stored = self.stored(room, user, client_id, (EntryKind::Edit, Some(seq)));
+        if let Some(recorded) = stored.await? {
+            return Ok(Some(recorded));
+        }
+        let message = QuestionedMessage {
+            seq: Some(seq),
+            text,
+            client_id,
+            reply_to: None,
+            mentions: &[],
+            metadata: None,
+        };
+        let replacement = self.ask(hooks, about(user, room, message)).await?;
+        if let Some(new) = replacement.and_then(|replacement| replacement.text) {
+            *text = new;
+        }
+        Ok(None)
+    }
+
+    /// Asks before a join makes the user a member. Does not ask about joins that make no new membership, and
+    /// about those that fail anyway.
+    ///
+    /// # Errors
+    /// `refused`, `unavailable`; `internal` if the store failed.
+    pub(crate) async fn ask_to_join(&self, user: &UserId, name: &RoomName) -> Result<(), ChatError> {
+        let Some(hooks) = self.hooks_for(HookEvent::Join, Some(name.as_str())) else {
+            return Ok(());
+        };
+        let may_become_member = match self.rooms.open(name, None).await? {
+            None => self.config.may_create(name.as_str()),
+            Some(room) => {
+                let row = self.store.room(room.id).await?;
+                let is_public = row.is_some_and(|row| row.kind == RoomKind::Public);
+                is_public && self.store.member(room.id, user).await?.is_none()
+            }
+        };
+        if !may_become_member {
+            return Ok(());
+        }
+        let question = Question {
+            event: HookEvent::Join,
+            user,
+            room: Some(name.as_str()),
+            message: None,
+            claims: None,
+        };
+        self.ask(hooks, question).await.map(drop)
+    }
+
+    /// Asks before a client with a verified token connects.
+    ///
+    /// # Errors
+    /// `refused`, `unavailable`.
+    pub(crate) async fn ask_to_connect(&self, claims: &Claims, token: &str) -> Result<(), ChatError> {
+        let Some(hooks) = self.hooks_for(HookEvent::Connect, None) else {
+            return Ok(());
+        };
+        let all = all_claims(token);
+        let question = Question {
+            event: HookEvent::Connect,
+            user: &claims.user,
+            room: None,
+            message: None,
+            claims: all.as_deref(),
+        };
+        self.ask(hooks, question).await.map(drop)
+    }
+
+    fn hooks_for(&self, event: HookEvent, room: Option<&str>) -> Option<&dyn Hooks> {
+        let hooks = self.config.hooks.as_deref();
+        hooks.filter(|hooks| hooks.concerns(event, room))
+    }
+
+    /// The entry that the user stored under this client id. Does not compare the text, since a hook may have
+    /// replaced it.
+    async fn stored(
+        &self,
+        room: &Room,
+        user: &UserId,
+        client_id: Option<&str>,
+        (kind, target): (EntryKind, Option<u64>),
+    ) -> Result<Option<Recorded>, ChatError> {
+        let Some(client_id) = client_id else {
+            return Ok(None);
+        };
+        let Some(recorded) = self.store.recorded(room.id, user, client_id).await? else {
+            return Ok(None);
+        };
+        if (recorded.kind, recorded.target) != (kind, target) {
+            return Err(ChatError::Conflict { seq: recorded.seq });
+        }
+        // Another node may have stored it. Clients get the entry before the ack.
+        self.follower.reach(room, recorded.seq).await?;
+        Ok(Some(recorded))
+    }
+
+    /// The replacement that the hooks ask for, if they allow the event.
+    async fn ask(&self, hooks: &dyn Hooks, question: Question<'_>) -> Result<Option<Replacement>, ChatError> {
+        match hooks.ask(question).await {
+            Verdict::Allow => Ok(None),
+            Verdict::Replace(replacement) => {
+                replacement.check(&self.config.limits).map_err(|error| {
+                    tracing::error!(%error, "a hook replaced a message by an invalid one");
+                    ChatError::Internal
+                })?;
+                Ok(Some(replacement))
+            }
+            Verdict::Refuse(reason) => Err(ChatError::Refused(reason)),
+            Verdict::Undecided => Err(ChatError::Undecided),
+            Verdict::Busy => Err(ChatError::Unavailable(
+                "the app has too many requests to decide about",
+            )),
+        }
+    }
+}
+
+fn about<'a>(user: &'a UserId, room: &'a Room, message: QuestionedMessage<'a>) -> Question<'a> {
+    Question {
+        event: HookEvent::Send,
+        user,
+        room: Some(room.name.as_str()),
+        message: Some(message),
+        claims: None,
+    }
+}
+
+/// The claims of a verified token, as its issuer wrote them.
+fn all_claims(token: &str) -> Option<Box<RawValue>> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
