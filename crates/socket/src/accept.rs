@@ -1,5 +1,5 @@
-//! The accept loop: HTTP/1.1 over TCP with deadlines and limits. `axum::serve` works too, but this loop also
-//! closes slow clients and oversized request heads, limits connections, and frees hyper's memory after an
+//! The accept loop: HTTP/1.1 over TCP or TLS with deadlines and limits. `axum::serve` works too, but this loop
+//! also closes slow clients and oversized request heads, limits connections, and frees hyper's memory after an
 //! upgrade.
 
 use std::{
@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use metrics::{Gauge, gauge};
 use roomful_supervisor::catch_sync;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     time::timeout,
@@ -25,6 +26,7 @@ use tower::ServiceExt;
 
 use crate::{
     connection_limit::{Admission, ConnectionLimits, ConnectionPermit, ConnectionTable},
+    cors::ForwardedHost,
     head_timer::HeadTimer,
     http_stream::HttpStream,
     transfer_deadline::{Pace, TimedBody},
@@ -55,6 +57,9 @@ pub struct HttpLimits {
     pub connections: ConnectionLimits,
     /// The routes for connections from the reserve of `connections`, such as health checks (none).
     pub reserve_router: Router,
+    /// TLS of the listener (none).
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::Tls>,
     /// What the names of the metrics start with (`roomful`).
     pub metric_prefix: &'static str,
 }
@@ -71,6 +76,8 @@ impl Default for HttpLimits {
             max_headers: 64,
             connections: ConnectionLimits::default(),
             reserve_router: Router::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
             metric_prefix: "roomful",
         }
     }
@@ -83,6 +90,17 @@ struct Acceptor {
     router: Router,
     connections: Arc<ConnectionTable>,
     speaking_http: Gauge,
+    #[cfg(feature = "tls")]
+    handshakes: crate::tls::HandshakeCounters,
+}
+
+/// An accepted connection.
+struct Accepted {
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+    /// Whether it may only send health checks.
+    reserve: bool,
+    stopped: watch::Receiver<()>,
 }
 
 /// Serves `router` on `listener` until `shutdown` completes. It then closes the listener and idle
@@ -142,6 +160,8 @@ impl Acceptor {
             http,
             router,
             connections: ConnectionTable::new(limits.connections.clone(), limits.metric_prefix),
+            #[cfg(feature = "tls")]
+            handshakes: crate::tls::HandshakeCounters::new(limits.metric_prefix),
             limits,
             speaking_http,
         }
@@ -159,20 +179,50 @@ impl Acceptor {
             Admission::Reserve(permit) => (permit, true),
         };
         let acceptor = Arc::clone(self);
-        let stopped = stopped.clone();
-        tokio::spawn(async move { acceptor.serve(stream, peer, permit, reserve, stopped).await });
+        let accepted = Accepted {
+            peer,
+            permit,
+            reserve,
+            stopped: stopped.clone(),
+        };
+        tokio::spawn(async move { acceptor.serve(stream, accepted).await });
     }
 
     /// Serves one connection until it ends or is upgraded.
-    async fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        permit: ConnectionPermit,
-        reserve: bool,
-        mut stopped: watch::Receiver<()>,
-    ) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, accepted: Accepted) {
         let _counted = Counted::new(self.speaking_http.clone());
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.limits.tls {
+            // Boxed: the tasks of listeners without TLS stay small.
+            return Box::pin(self.serve_tls(tls, stream, accepted)).await;
+        }
+        self.serve_http(stream, accepted, None).await;
+    }
+
+    #[cfg(feature = "tls")]
+    async fn serve_tls(&self, tls: &crate::Tls, stream: TcpStream, mut accepted: Accepted) {
+        let outcome = tokio::select! {
+            outcome = tls.accept(stream) => outcome,
+            _ = accepted.stopped.changed() => return,
+        };
+        self.handshakes.count(&outcome);
+        match outcome {
+            Ok(stream) => self.serve_http(stream, accepted, Some("https")).await,
+            Err(error) => tracing::debug!(peer = %accepted.peer, %error, "TLS handshake failed"),
+        }
+    }
+
+    /// Serves HTTP on a stream. `scheme` is that of the listener, if it is not the default.
+    async fn serve_http<S>(&self, stream: S, accepted: Accepted, scheme: Option<&'static str>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Accepted {
+            peer,
+            permit,
+            reserve,
+            mut stopped,
+        } = accepted;
         let limits = &self.limits;
         let pace = Pace {
             grace: limits.transfer_timeout,
@@ -193,6 +243,10 @@ impl Acceptor {
                 }
                 let mut request = request.map(|body| Body::new(TimedBody::new(body, pace)));
                 request.extensions_mut().insert(ConnectInfo(peer));
+                if let Some(scheme) = scheme {
+                    let (host, scheme) = (None, Some(scheme.into()));
+                    request.extensions_mut().insert(ForwardedHost { host, scheme });
+                }
                 router.oneshot(request).await
             }
         });

@@ -33,10 +33,14 @@ mod reason;
 mod settings;
 mod socketio;
 mod throttled_log;
+#[cfg(feature = "tls")]
+mod tls;
 mod transfer_deadline;
 
 pub use roomful_wire::packet::{ArgError, Binary, Payload};
 
+#[cfg(feature = "tls")]
+pub use crate::tls::Tls;
 pub use crate::{
     accept::{HttpLimits, serve},
     connection_limit::{ConnectionLimits, client_network},

@@ -17,6 +17,8 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
 use crate::{connection_limit::ConnectionPermit, http_stream::HttpStream};
 
@@ -37,7 +39,10 @@ pub(super) enum Source {
         OwnedReadHalf,
         #[allow(dead_code, reason = "held, not read")] Option<ConnectionPermit>,
     ),
-    Other(ReadHalf<Other>),
+    Other(
+        ReadHalf<Other>,
+        #[allow(dead_code, reason = "held, not read")] Option<ConnectionPermit>,
+    ),
 }
 
 /// The write half.
@@ -56,6 +61,14 @@ impl Stream {
             }
             Err(upgraded) => upgraded,
         };
+        #[cfg(feature = "tls")]
+        let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
+            Ok(Parts { io, read_buf, .. }) => {
+                let (stream, permit) = io.into_inner().into_parts();
+                return (Stream::other(Box::pin(stream), Some(permit)), read_buf);
+            }
+            Err(upgraded) => upgraded,
+        };
         // The stream of another accept loop.
         let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(Parts { io, read_buf, .. }) => return (Stream::tcp(io.into_inner(), None), read_buf),
@@ -64,7 +77,10 @@ impl Stream {
         // `axum::serve` uses hyper-util's protocol detection, which wraps the stream once more.
         match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => (Stream::tcp(parts.io.into_inner(), None), parts.read_buf),
-            Err(upgraded) => (Stream::other(Box::pin(TokioIo::new(upgraded))), Bytes::new()),
+            Err(upgraded) => (
+                Stream::other(Box::pin(TokioIo::new(upgraded)), None),
+                Bytes::new(),
+            ),
         }
     }
 
@@ -78,10 +94,10 @@ impl Stream {
         }
     }
 
-    fn other(stream: Other) -> Stream {
+    fn other(stream: Other, permit: Option<ConnectionPermit>) -> Stream {
         let (source, sink) = tokio::io::split(stream);
         Stream {
-            source: Source::Other(source),
+            source: Source::Other(source, permit),
             sink: Sink::Other(sink),
         }
     }
@@ -92,7 +108,7 @@ impl Source {
         let mut buffer = ReadBuf::new(buffer);
         ready!(match self {
             Source::Tcp(stream, _) => Pin::new(stream).poll_read(cx, &mut buffer),
-            Source::Other(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Source::Other(stream, _) => Pin::new(stream).poll_read(cx, &mut buffer),
         })?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
