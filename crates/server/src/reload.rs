@@ -5,14 +5,17 @@ use roomful_chat::KeyTable;
 use crate::{
     chat,
     config::{Config, ConfigError, FlatSettings},
-    http::api::key::ApiKeys,
+    http::{
+        api::key::ApiKeys,
+        tls::{self, Certificate},
+    },
     log::LogFilter,
     secret::Keys,
     webhooks::SigningKeys,
 };
 
-/// Fields of a webhook that a reload can change.
-const WEBHOOK_SECRETS: [&str; 2] = ["secret", "second_secret"];
+/// Fields of a webhook or a hook that a reload can change.
+const ENDPOINT_SECRETS: [&str; 2] = ["secret", "second_secret"];
 
 /// Handles to the parts of a running server that take new settings. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +24,10 @@ pub(crate) struct Handles {
     pub(crate) api_keys: ApiKeys,
     /// The signing keys of each webhook, by its name.
     pub(crate) webhooks: Vec<(String, SigningKeys)>,
+    /// The signing keys of each hook, by its name.
+    pub(crate) hooks: Vec<(String, SigningKeys)>,
+    /// The certificate of the public listener, if it speaks TLS.
+    pub(crate) certificate: Option<Certificate>,
 }
 
 /// Applies new settings to a running server, and remembers which ones are in effect.
@@ -56,11 +63,12 @@ impl Reloader {
     /// Applies those settings of `config` that have changed and can change without a restart.
     ///
     /// # Errors
-    /// If a key for tokens is invalid. Nothing changes then.
+    /// If a key for tokens or the certificate is invalid. Nothing changes then.
     pub(crate) fn apply(&mut self, config: &Config) -> Result<Reloaded, ConfigError> {
         let changed = self.effective.changed_keys(&config.flat);
         let keys = Keys::read(config)?;
         let table = chat::keys(&keys)?;
+        let pair = tls::read(config)?;
         let mut reloaded = Reloaded::default();
         for key in changed {
             if self.apply_key(&key, config, &keys) {
@@ -78,11 +86,17 @@ impl Reloader {
             }
             self.keys = keys;
         }
+        if let (Some(certificate), Some(pair)) = (&self.handles.certificate, pair)
+            && certificate.replace(pair)
+            && !reloaded.applied.iter().any(|key| key.starts_with("http.tls."))
+        {
+            reloaded.applied.push("http.tls".to_owned());
+        }
         Ok(reloaded)
     }
 
     /// Applies one changed setting; false if it needs a restart. `apply` itself replaces the keys for
-    /// tokens.
+    /// tokens and the certificate.
     fn apply_key(&self, key: &str, config: &Config, keys: &Keys) -> bool {
         match key {
             "log.filter" => self.log.set(&config.log),
@@ -91,24 +105,39 @@ impl Reloader {
                 true
             }
             "auth.secret" | "auth.second_secret" | "auth.keys" => keys.is_complete(),
-            "webhooks" if self.effective.differ_only_in(&config.flat, key, &WEBHOOK_SECRETS) => {
-                self.replace_webhook_secrets(config);
+            "http.tls.cert" | "http.tls.key" => self.handles.certificate.is_some() && config.http.tls.is_on(),
+            "webhooks" if self.has_new_secrets_only(config, key) => {
+                let webhooks = config.webhooks.iter();
+                let secrets = webhooks.map(|webhook| (webhook.name(), webhook.keys()));
+                replace_secrets(&self.handles.webhooks, secrets);
+                true
+            }
+            "hooks" if self.has_new_secrets_only(config, key) => {
+                let hooks = config.hooks.iter();
+                let secrets = hooks.map(|hook| (hook.name().to_owned(), hook.keys()));
+                replace_secrets(&self.handles.hooks, secrets);
                 true
             }
             _ => false,
         }
     }
 
-    fn replace_webhook_secrets(&self, config: &Config) {
-        for webhook in &config.webhooks {
-            let own = self
-                .handles
-                .webhooks
-                .iter()
-                .find(|(name, _)| *name == webhook.name());
-            if let (Some((_, signing)), Some(secrets)) = (own, webhook.keys()) {
-                signing.replace(&secrets);
-            }
+    /// Whether only secrets of a list of endpoints have changed.
+    fn has_new_secrets_only(&self, config: &Config, key: &str) -> bool {
+        self.effective
+            .differ_only_in(&config.flat, key, &ENDPOINT_SECRETS)
+    }
+}
+
+/// Replaces the signing keys of endpoints by the secrets of their names.
+fn replace_secrets(
+    running: &[(String, SigningKeys)],
+    secrets: impl Iterator<Item = (String, Option<Vec<Vec<u8>>>)>,
+) {
+    for (name, secrets) in secrets {
+        let own = running.iter().find(|(known, _)| *known == name);
+        if let (Some((_, signing)), Some(secrets)) = (own, secrets) {
+            signing.replace(&secrets);
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use crate::{
     chat, cluster,
     config::{Config, Shutdown},
+    hooks,
     http::{
         AddressLimit,
         api::{self, key::ApiKeys},
@@ -24,6 +25,7 @@ use crate::{
         listener::{self, HttpListener},
         metrics::{Exporter, MetricsPage, UPKEEP_INTERVAL},
         router::{self, Routes},
+        tls::Certificate,
     },
     issuers, lifecycle,
     log::LogFilter,
@@ -34,6 +36,7 @@ use crate::{
     start_error::StartError,
     store::{self, Lock},
     store_size,
+    webhooks::SigningKeys,
 };
 
 /// The least time for each step of the shutdown after the connections are closed.
@@ -79,6 +82,9 @@ struct Startup<'a> {
     listener: HttpListener,
     ops_listener: Option<HttpListener>,
     status_limit: Option<Arc<AddressLimit>>,
+    /// The signing keys of each hook, by its name.
+    hook_keys: Vec<(String, SigningKeys)>,
+    certificate: Option<Certificate>,
 }
 
 impl Server {
@@ -94,9 +100,12 @@ impl Server {
         let mut issuer_tasks = Vec::new();
         let issuers = issuers::start(&config.auth, &mut issuer_tasks).map_err(StartError::Issuers)?;
         let tokens = chat::keys(&keys)?.with_issuers(issuers);
-        let chat = chat::config(config, tokens.clone());
+        let mut chat = chat::config(config, tokens.clone());
+        let (hooks, hook_keys) = hooks::open(config).map_err(StartError::Hooks)?.unzip();
+        chat.hooks = hooks.map(|hooks| hooks as _);
         let file_limit = open_files::raise_limit();
 
+        let certificate = Certificate::open(config)?;
         let (socket, address) = listener::bind(&config.listen).await?;
         let node = cluster::node(config, &keys, address)?;
         let (health, gate) = (Health::new(config.store.check_timeout.0), Gate::default());
@@ -117,7 +126,8 @@ impl Server {
         }
         let reserve = router::finished(router::health(health.clone()), resolver.clone());
         let public = router::finished(router::gated(public, gate.clone()), resolver);
-        let limits = listener::public_limits(config, file_limit, reserve);
+        let mut limits = listener::public_limits(config, file_limit, reserve);
+        limits.tls = certificate.as_ref().map(Certificate::tls);
         let startup = Startup {
             config,
             keys,
@@ -133,6 +143,8 @@ impl Server {
             listener: HttpListener::start(socket, public, limits),
             ops_listener,
             status_limit,
+            hook_keys: hook_keys.unwrap_or_default(),
+            certificate,
         };
         let owned = config.clone();
         let lock = tokio::task::spawn_blocking(move || Lock::take(&owned)).await??;
@@ -277,6 +289,8 @@ impl Startup<'_> {
                 tokens: self.tokens,
                 api_keys,
                 webhooks,
+                hooks: self.hook_keys,
+                certificate: self.certificate,
             },
         })
     }
@@ -405,8 +419,9 @@ fn log_ready(config: &Config, address: SocketAddr) {
     } else {
         "clients connect to"
     };
+    let scheme = if config.http.tls.is_on() { "https" } else { "http" };
     tracing::info!(
-        "Roomful {} is ready: {page} http://{address}",
+        "Roomful {} is ready: {page} {scheme}://{address}",
         env!("CARGO_PKG_VERSION")
     );
 }

@@ -27,6 +27,8 @@ pub(crate) enum StartError {
     Webhooks(io::Error),
     #[error("can't fetch the keys of auth.issuers: {0}")]
     Issuers(io::Error),
+    #[error("can't ask hooks: {0}")]
+    Hooks(io::Error),
     #[error("can't start the runtime: {0}")]
     Runtime(io::Error),
     #[error("another server is running on {0}; stop it first, or choose another folder with --data")]

@@ -1,6 +1,6 @@
-//! The accept loop: HTTP/1.1 over TCP or TLS with deadlines and limits. `axum::serve` works too, but this loop
-//! also closes slow clients and oversized request heads, limits connections, and frees hyper's memory after an
-//! upgrade.
+//! The accept loop: HTTP/1.1 over TCP or TLS with deadlines and limits. `axum::serve` works too, but this
+//! loop also closes slow clients and oversized request heads, limits connections, and frees hyper's memory
+//! after an upgrade.
 
 use std::{
     future::Future,

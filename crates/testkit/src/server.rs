@@ -27,6 +27,8 @@ pub struct Config {
     pub env: Vec<(String, String)>,
     /// The address to listen on; port 0 asks for a free one.
     pub listen: SocketAddr,
+    /// Whether it speaks TLS. Its port file then tells alone that it is ready.
+    pub tls: bool,
     /// Where to make its temporary folder; the system's place for such if none.
     pub folder: Option<PathBuf>,
 }
@@ -51,6 +53,7 @@ impl Config {
             args: Vec::new(),
             env: Vec::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: false,
             folder: None,
         }
     }
@@ -204,7 +207,7 @@ impl ServerProcess {
         self.wait_ready().await
     }
 
-    /// Waits for the port file, then for `/readyz` to answer 200.
+    /// Waits for the port file, which the server writes once it is ready, then for `/readyz` to answer 200.
     async fn wait_ready(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         let port_file = self.folder.path().join("port");
@@ -218,6 +221,9 @@ impl ServerProcess {
                 .and_then(|line| line.trim().parse().ok())
             {
                 self.addr = addr;
+                if self.config.tls {
+                    return Ok(());
+                }
                 if http::get(addr, "/readyz")
                     .await
                     .is_ok_and(|answer| answer.status == 200)

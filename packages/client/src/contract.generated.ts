@@ -139,7 +139,7 @@ export interface ErrorBody {
 }
 
 /** The codes a client may see, in the order of the metrics. */
-export type ErrorCode = "unauthorized" | "token_expired" | "forbidden" | "invalid_request" | "payload_too_large" | "rate_limited" | "conflict" | "not_found" | "unavailable" | "internal" | "quota_exceeded" | "banned" | "muted" | "slow_mode";
+export type ErrorCode = "unauthorized" | "token_expired" | "forbidden" | "invalid_request" | "payload_too_large" | "rate_limited" | "conflict" | "not_found" | "unavailable" | "internal" | "quota_exceeded" | "banned" | "muted" | "slow_mode" | "refused";
 
 /**
  * `error`: a failure of an event without a callback, or the reason why the server closes the

@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl App {
-    /// Asks about a new message, and changes it by the answer. Asks nobody about the retry of a stored message,
-    /// and returns that message.
+    /// Asks about a new message, and changes it by the answer. Asks nobody about the retry of a stored
+    /// message, and returns that message.
     ///
     /// # Errors
     /// `refused`, `unavailable`; `conflict` if the client id belongs to another kind of entry.
@@ -46,8 +46,8 @@ impl App {
         Ok(None)
     }
 
-    /// Asks about an edit of the message `seq`, and changes its text by the answer. Asks nobody about the retry
-    /// of a stored edit, and returns that edit.
+    /// Asks about an edit of the message `seq`, and changes its text by the answer. Asks nobody about the
+    /// retry of a stored edit, and returns that edit.
     ///
     /// # Errors
     /// Those of [`Self::ask_about_message`].

@@ -68,8 +68,8 @@ pub(crate) struct Admitted {
     pub(crate) stored: Option<Recorded>,
 }
 
-/// Checks the draft against the room, and asks the hooks about it, which may change it. `sender` is the user and
-/// the client id.
+/// Checks the draft against the room, and asks the hooks about it, which may change it. `sender` is the user
+/// and the client id.
 pub(crate) async fn admit(
     app: &App,
     room: &Room,

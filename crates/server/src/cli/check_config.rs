@@ -4,12 +4,13 @@
 use std::process::ExitCode;
 
 use super::{Failure, print};
-use crate::{chat, cluster, config::Config, secret::Keys, start_error::StartError};
+use crate::{chat, cluster, config::Config, http::tls, secret::Keys, start_error::StartError};
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     let keys = Keys::read(config)?;
     chat::keys(&keys)?;
     cluster::check(config)?;
+    tls::read(config)?;
     roomful_store::check_files(&config.store_url()).map_err(StartError::Store)?;
     let secret = if keys.is_complete() {
         ""
@@ -29,7 +30,7 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     ))
 }
 
-/// Names of webhooks and streams. Their URLs may contain passwords.
+/// Names of webhooks, streams and hooks. Their URLs may contain passwords.
 fn sinks(config: &Config) -> String {
     let webhooks = config
         .webhooks
@@ -39,5 +40,6 @@ fn sinks(config: &Config) -> String {
         .streams
         .iter()
         .map(|stream| format!(", stream {}", stream.name()));
-    webhooks.chain(streams).collect()
+    let hooks = config.hooks.iter().map(|hook| format!(", hook {}", hook.name()));
+    webhooks.chain(streams).chain(hooks).collect()
 }

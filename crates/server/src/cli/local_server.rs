@@ -1,12 +1,12 @@
 //! Requests of commands to the server that runs on this machine, at the configured listen address.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _},
     time::Duration,
 };
 
-use super::Failure;
+use super::{Failure, any_certificate};
 use crate::config::Config;
 
 /// Time limit for connecting, and for each read of the answer.
@@ -37,7 +37,14 @@ pub(super) fn get(config: &Config, path: &str, key: Option<&str>) -> Result<Answ
     let address = addresses
         .next()
         .ok_or_else(|| failed("it has no address".to_owned()))?;
-    exchange(reachable(address), path, key).map_err(|error| failed(error.to_string()))
+    let answer = connect(reachable(address)).and_then(|stream| {
+        if config.http.tls.is_on() {
+            exchange(any_certificate::over(stream)?, path, key)
+        } else {
+            exchange(stream, path, key)
+        }
+    });
+    answer.map_err(|error| failed(error.to_string()))
 }
 
 /// The loopback address in place of a wildcard address.
@@ -50,9 +57,13 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn exchange(address: SocketAddr, path: &str, key: Option<&str>) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+fn exchange(mut stream: impl Read + Write, path: &str, key: Option<&str>) -> io::Result<Answer> {
     let authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n"));
     let request = format!(
         "GET {path} HTTP/1.0\r\nHost: localhost\r\n{}Connection: close\r\n\r\n",

@@ -1,5 +1,6 @@
 //! The command line: commands, flags and exit codes. Each command has its own file.
 
+mod any_certificate;
 mod check_config;
 mod default_config;
 mod doctor;

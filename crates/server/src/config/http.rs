@@ -1,6 +1,10 @@
 //! Sections `http` and `dev`, and the listen address.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -9,7 +13,6 @@ use super::{
     error::{Invalid, within},
     units::{Secret, Size, Span},
 };
-use std::time::Duration;
 
 /// The least length of an API key or a metrics key, in bytes.
 pub(crate) const MIN_KEY_BYTES: usize = 16;
@@ -34,6 +37,37 @@ pub(crate) struct Http {
     pub(crate) reserved_connections: usize,
     pub(crate) status_requests_per_second: u32,
     pub(crate) status_requests_burst: u32,
+    pub(crate) tls: Tls,
+}
+
+/// Section `http.tls`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) handshake_timeout: Span,
+}
+
+impl Tls {
+    /// Whether the server speaks TLS.
+    pub(crate) fn is_on(&self) -> bool {
+        !self.cert.as_os_str().is_empty()
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let alone = |key, other: &str| {
+            let what = format!("is set, but {other} is empty; set both, or none for plain HTTP");
+            Err(Invalid { key, what })
+        };
+        match (self.is_on(), !self.key.as_os_str().is_empty()) {
+            (true, false) => return alone("http.tls.cert", "http.tls.key"),
+            (false, true) => return alone("http.tls.key", "http.tls.cert"),
+            (true, true) | (false, false) => {}
+        }
+        let deadline = Span(Duration::from_millis(100))..=Span(Duration::from_mins(5));
+        within("http.tls.handshake_timeout", self.handshake_timeout, deadline)
+    }
 }
 
 impl Http {
@@ -54,6 +88,7 @@ impl Http {
             });
         }
         check_base_path(&self.base_path)?;
+        self.tls.validate()?;
         if !self.ops_listen.is_empty() {
             check_address("http.ops_listen", &self.ops_listen)?;
         }

@@ -8,6 +8,7 @@ mod changes;
 mod chat;
 mod cluster;
 mod error;
+mod hooks;
 mod http;
 mod issuers;
 mod layers;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     chat::{History, Notifications, Presence, Recovery, Rooms, Typing, VisibleTo},
     cluster::{Bus, Cluster},
     error::{ConfigError, Origin},
+    hooks::{Hook, OnFailure},
     http::{Dev, Http},
     issuers::{Issuer, IssuerClaims, KeyLocation},
     limits::Limits,
@@ -60,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) webhooks: Vec<Webhook>,
     pub(crate) streams: Vec<Stream>,
+    pub(crate) hooks: Vec<Hook>,
     pub(crate) dev: Dev,
     pub(crate) http: Http,
     pub(crate) socket: Socket,
@@ -156,6 +159,14 @@ impl Config {
         self.auth.validate()?;
         self.store.validate()?;
         self.bus.validate()?;
+        if self.http.tls.is_on() && self.bus.is_shared() {
+            let what = "the nodes of a cluster send requests to each other over plain HTTP; leave TLS to the \
+                        load balancer, and http.tls.cert and http.tls.key empty";
+            return Err(Invalid {
+                key: "http.tls.cert",
+                what: what.to_owned(),
+            });
+        }
         self.cluster.validate()?;
         self.api.validate()?;
         self.audit.validate()?;
@@ -163,6 +174,7 @@ impl Config {
         let mut sinks = Vec::new();
         webhooks::validate(&self.webhooks, &mut sinks)?;
         streams::validate(&self.streams, &mut sinks)?;
+        hooks::validate(&self.hooks)?;
         self.outbox.validate()?;
         self.api.validate()?;
         self.log.validate()?;

@@ -23,8 +23,9 @@ const KEYS: [&str; 9] = [
 ];
 
 /// The same for the tables of a list: the list, and its keys.
-const LIST_KEYS: [(&str, &[&str]); 4] = [
+const LIST_KEYS: [(&str, &[&str]); 5] = [
     ("webhooks", &["url", "secret", "second_secret"]),
+    ("hooks", &["url", "secret", "second_secret"]),
     ("streams", &["url"]),
     ("auth.keys", &["secret"]),
     ("api.keys", &["secret"]),

@@ -187,6 +187,66 @@ fn an_invalid_file_gets_a_one_line_error() {
 }
 
 #[test]
+fn an_invalid_hook_gets_a_one_line_error() {
+    let url = "url = \"https://hunter2.example\"";
+    let hook = |fields: &str| {
+        let key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [7; 32]);
+        format!("[[hooks]]\n{url}\nsecret = \"whsec_{key}\"\n{fields}\n")
+    };
+    let join = hook("event = \"room.join\"");
+    let table = [
+        (
+            hook("event = \"message.sent\""),
+            "hooks: entry 1: there is no event \"message.sent\"; the events are message.send, room.join, connect",
+        ),
+        (
+            format!("{join}{join}"),
+            "hooks: entry 2: two have the name \"room.join\"; give each its own",
+        ),
+        (
+            hook("event = \"connect\"\nrooms = [\"*\"]"),
+            "hooks: entry 1: a hook for connect has no rooms; remove them",
+        ),
+        (
+            hook("event = \"connect\"\ntimeout = \"1m\""),
+            "hooks: entry 1: timeout 1m is out of bounds; use 10ms to 15s",
+        ),
+        (
+            hook("event = \"connect\"\non_failure = \"ignore\""),
+            "hooks[0].on_failure: unknown variant `ignore`, expected `allow` or `refuse`",
+        ),
+        (
+            join.replace("https", "ftp"),
+            "hooks: entry 1: url must be an http: or https: URL",
+        ),
+        (
+            join.replace("whsec_", "secret_"),
+            "hooks: entry 1: a secret must be \"whsec_\" and base64 of 24 to 64 bytes;",
+        ),
+    ];
+    let table: Vec<_> = table.iter().map(|(text, error)| (&**text, *error)).collect();
+    assert_one_line_errors(&table);
+}
+
+#[test]
+fn tls_needs_both_files_and_a_single_node() {
+    assert_one_line_errors(&[
+        (
+            "[http.tls]\ncert = \"c.pem\"",
+            "http.tls.cert: is set, but http.tls.key is empty;",
+        ),
+        (
+            "[http.tls]\nkey = \"k.pem\"",
+            "http.tls.key: is set, but http.tls.cert is empty;",
+        ),
+        (
+            "[bus]\nurl = \"redis://h\"\n[http.tls]\ncert = \"c.pem\"\nkey = \"k.pem\"",
+            "http.tls.cert: the nodes of a cluster send requests to each other over plain HTTP;",
+        ),
+    ]);
+}
+
+#[test]
 fn an_invalid_store_url_gets_a_one_line_error_without_the_password() {
     assert_one_line_errors(&[
         (

@@ -40,26 +40,51 @@ impl Webhook {
         self.name.clone().or_else(host).unwrap_or_default()
     }
 
-    /// The parsed URL; `None` unless it is an `http:` or `https:` URL with a host and without a user.
+    /// See [`endpoint_uri`].
     pub(crate) fn uri(&self) -> Option<Uri> {
-        let uri: Uri = self.url.expose()?.parse().ok()?;
-        let plain = matches!(uri.scheme_str(), Some("http" | "https"));
-        let authority = uri.authority()?;
-        (plain && !authority.host().is_empty() && !authority.as_str().contains('@')).then_some(uri)
+        endpoint_uri(&self.url)
     }
 
-    /// The signing keys: one, or two during a rotation. `None` unless each secret is `whsec_` and base64
-    /// of 24 to 64 bytes.
+    /// See [`signing_keys`].
     pub(crate) fn keys(&self) -> Option<Vec<Vec<u8>>> {
-        let first = Some(self.secret.expose().unwrap_or_default());
-        let secrets = first.into_iter().chain(self.second_secret.expose());
-        secrets.map(decode_secret).collect()
+        signing_keys(&self.secret, &self.second_secret)
     }
 
     /// The event types that it receives.
     pub(crate) fn kinds(&self) -> Vec<roomful_store::RecordKind> {
         outbox::record_kinds(&self.events)
     }
+}
+
+/// The URL of an endpoint; `None` unless it is an `http:` or `https:` URL with a host and without a user.
+pub(super) fn endpoint_uri(url: &Secret) -> Option<Uri> {
+    let uri: Uri = url.expose()?.parse().ok()?;
+    let plain = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority()?;
+    (plain && !authority.host().is_empty() && !authority.as_str().contains('@')).then_some(uri)
+}
+
+/// The signing keys of an endpoint: one, or two during a rotation. `None` unless each secret is `whsec_` and
+/// base64 of 24 to 64 bytes.
+pub(super) fn signing_keys(first: &Secret, second: &Secret) -> Option<Vec<Vec<u8>>> {
+    let secrets = Some(first.expose().unwrap_or_default())
+        .into_iter()
+        .chain(second.expose());
+    secrets.map(decode_secret).collect()
+}
+
+/// An error text if the URL or the secrets of an endpoint are invalid.
+pub(super) fn invalid_endpoint(uri: Option<&Uri>, keys: Option<&[Vec<u8>]>) -> Option<String> {
+    if uri.is_none() {
+        let what = "url must be an http: or https: URL such as \"https://app.example/hooks\"";
+        return Some(what.to_owned());
+    }
+    keys.is_none().then(|| {
+        format!(
+            "a secret must be \"{SECRET_PREFIX}\" and base64 of 24 to 64 bytes; \
+             `echo {SECRET_PREFIX}$(openssl rand -base64 32)` makes a good one"
+        )
+    })
 }
 
 fn decode_secret(secret: &str) -> Option<Vec<u8>> {
@@ -78,16 +103,8 @@ pub(super) fn validate(webhooks: &[Webhook], names: &mut Vec<String>) -> Result<
     within("webhooks", webhooks.len(), 0..=MAX_ENDPOINTS)?;
     for (index, webhook) in webhooks.iter().enumerate() {
         let number = index + 1;
-        if webhook.uri().is_none() {
-            return wrong(format!(
-                "entry {number}: url must be an http: or https: URL such as \"https://app.example/hooks\""
-            ));
-        }
-        if webhook.keys().is_none() {
-            return wrong(format!(
-                "entry {number}: a secret must be \"{SECRET_PREFIX}\" and base64 of 24 to 64 bytes; \
-                 `echo {SECRET_PREFIX}$(openssl rand -base64 32)` makes a good one"
-            ));
+        if let Some(what) = invalid_endpoint(webhook.uri().as_ref(), webhook.keys().as_deref()) {
+            return wrong(format!("entry {number}: {what}"));
         }
         if let Some(what) = outbox::unknown_event(&webhook.events) {
             return wrong(format!("entry {number}: {what}"));

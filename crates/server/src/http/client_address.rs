@@ -55,6 +55,9 @@ impl AddressResolver {
         let client = self.client_address(peer, request.headers());
         let host = last_value(request.headers(), &FORWARDED_HOST);
         let scheme = last_value(request.headers(), &FORWARDED_PROTO);
+        // Without the header it is the scheme of the connection.
+        let own = request.extensions().get::<ForwardedHost>();
+        let scheme = scheme.or_else(|| own.and_then(|own| own.scheme.clone()));
         request.extensions_mut().insert(ClientAddress(client));
         if host.is_some() || scheme.is_some() {
             request.extensions_mut().insert(ForwardedHost { host, scheme });

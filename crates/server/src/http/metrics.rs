@@ -319,6 +319,8 @@ fn describe() {
         "roomful_webhooks_dropped_total",
         "Records dropped because the outbox was full, by cause."
     );
+    describe_hooks();
+    describe_tls();
     describe_gauge!("roomful_build_info", "Always 1; the version is its label.");
     describe_gauge!("process_resident_memory_bytes", "Memory held by the process.");
     describe_gauge!("process_open_fds", "Open files and connections.");
@@ -428,6 +430,36 @@ fn describe_notifications() {
     describe_gauge!(
         "roomful_notification_marks_waiting",
         "Delivery marks of disconnected devices that wait to be stored."
+    );
+}
+
+fn describe_tls() {
+    describe_counter!(
+        "roomful_tls_handshakes_total",
+        "TLS handshakes of clients, by outcome."
+    );
+}
+
+fn describe_hooks() {
+    describe_counter!(
+        "roomful_hook_answers_total",
+        "Decisions of a hook's endpoint, by hook and action."
+    );
+    describe_counter!(
+        "roomful_hook_failures_total",
+        "Events that a hook did not decide about, by hook and cause."
+    );
+    describe_histogram!(
+        "roomful_hook_seconds",
+        "Time from a hook's question to its answer."
+    );
+    describe_gauge!(
+        "roomful_hook_in_flight",
+        "Requests to a hook's endpoint in flight."
+    );
+    describe_gauge!(
+        "roomful_hook_circuit_open",
+        "1 while the server does not ask the hook's endpoint since it failed, otherwise 0."
     );
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod metrics;
 mod problem;
 mod process;
 pub(crate) mod router;
+pub(crate) mod tls;
 
 pub(crate) use address_limit::AddressLimit;
 pub(crate) use problem::Problem;

@@ -1,78 +1,54 @@
 //! A webhook endpoint, and one attempt to post a record to it.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as HyperClient, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use http::{HeaderMap, StatusCode, header};
 use roomful_store::Record;
 use tokio::time::timeout;
 
-use super::signature::SigningKeys;
+use super::{
+    client::{Client, PostError, Target},
+    signature::SigningKeys,
+};
 use crate::{
     clock,
     config::Webhook,
-    outbox::{Attempt, Cause, Delivery, Payload, Sink, causes},
+    outbox::{Attempt, Cause, Delivery, Payload, Sink},
 };
 
-/// Bytes of a response body to read, so that the connection can be reused.
-const RESPONSE_BYTES: usize = 64 << 10;
-/// Idle connections kept for each host, and how long.
-const IDLE_CONNECTIONS: usize = 4;
-const IDLE_FOR: Duration = Duration::from_secs(30);
-
-/// The HTTP client of all endpoints. Follows no redirects and uses no proxies.
+/// How to post to all endpoints.
 #[derive(Clone)]
-pub(super) struct Client {
-    http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    timeout: Duration,
-    concurrency: usize,
+pub(super) struct Posting {
+    pub(super) client: Client,
+    /// The limit of a whole attempt, from connecting to the end of the response.
+    pub(super) timeout: Duration,
+    /// The number of attempts at a time for each endpoint.
+    pub(super) concurrency: usize,
 }
 
-impl Client {
-    /// `timeout` limits a whole attempt, from connecting to the end of the response. `concurrency` is the
-    /// number of attempts at a time for each endpoint.
-    pub(super) fn new(timeout: Duration, concurrency: usize) -> io::Result<Self> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let http = HyperClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(connector);
-        Ok(Self {
-            http,
-            timeout,
-            concurrency,
-        })
-    }
-
-    /// The endpoint of a validated setting; `None` if the setting is invalid.
-    pub(super) fn endpoint(&self, webhook: &Webhook) -> Option<Endpoint> {
-        Some(Endpoint {
-            name: webhook.name(),
-            uri: webhook.uri()?,
-            keys: SigningKeys::new(&webhook.keys()?),
-            client: self.clone(),
-        })
-    }
-}
-
-/// An endpoint. Never logs its URL or its key.
+/// An endpoint.
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) name: String,
-    uri: Uri,
-    pub(super) keys: SigningKeys,
-    client: Client,
+    target: Target,
+    posting: Posting,
+}
+
+impl Endpoint {
+    /// The endpoint of a validated setting; `None` if the setting is invalid.
+    pub(super) fn new(webhook: &Webhook, posting: &Posting) -> Option<Self> {
+        Some(Self {
+            name: webhook.name(),
+            target: Target::new(webhook.uri()?, SigningKeys::new(&webhook.keys()?)),
+            posting: posting.clone(),
+        })
+    }
+
+    /// The signing keys, shared with this endpoint.
+    pub(super) fn keys(&self) -> SigningKeys {
+        self.target.keys()
+    }
 }
 
 impl Sink for Endpoint {
@@ -82,7 +58,7 @@ impl Sink for Endpoint {
 
     fn delivery(&self) -> Delivery {
         Delivery::Concurrent {
-            concurrency: self.client.concurrency,
+            concurrency: self.posting.concurrency,
         }
     }
 
@@ -98,50 +74,31 @@ impl Sink for Endpoint {
 impl Endpoint {
     /// Posts a record once.
     async fn post(&self, record: &Record) -> Attempt {
-        let request = match self.request(record) {
-            Ok(request) => request,
+        let body = match Payload::of(record) {
+            Ok(payload) => Bytes::from(payload.body),
             Err(error) => return Attempt::Invalid(error),
         };
-        let limit = self.client.timeout;
-        match timeout(limit, self.exchange(request)).await {
-            Ok(attempt) => attempt,
-            Err(_) => Attempt::failed(
-                Cause::Timeout,
-                format!("no answer within {}", humantime::format_duration(limit)),
-            ),
-        }
-    }
-
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Attempt {
-        let answer = match self.client.http.request(request).await {
-            Ok(answer) => answer,
-            Err(error) => return Attempt::failed(Cause::Unreachable, causes(&error)),
+        let limit = self.posting.timeout;
+        let posted = self.posting.client.post(&self.target, &record.id, body);
+        let answer = match timeout(limit, posted).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(PostError::Invalid(error))) => return Attempt::Invalid(error),
+            Ok(Err(PostError::Unreachable(error))) => return Attempt::failed(Cause::Unreachable, error),
+            Err(_) => {
+                let limit = humantime::format_duration(limit);
+                return Attempt::failed(Cause::Timeout, format!("no answer within {limit}"));
+            }
         };
-        let (head, body) = answer.into_parts();
-        // Only the status counts. Read the body to reuse the connection.
-        let _ = Limited::new(body, RESPONSE_BYTES).collect().await;
-        match head.status {
+        // Only the status counts.
+        match answer.status {
             status if status.is_success() => Attempt::Delivered,
             StatusCode::GONE => Attempt::Gone,
             status => Attempt::Failed {
                 cause: Cause::Refused,
                 error: format!("answered {}", status.as_u16()),
-                retry_after_ms: retry_after(&head.headers, clock::unix_seconds()),
+                retry_after_ms: retry_after(&answer.headers, clock::unix_seconds()),
             },
         }
-    }
-
-    fn request(&self, record: &Record) -> Result<Request<Full<Bytes>>, String> {
-        let body = Bytes::from(Payload::of(record)?.body);
-        let timestamp = clock::unix_seconds();
-        Request::post(self.uri.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, concat!("Roomful/", env!("CARGO_PKG_VERSION")))
-            .header("webhook-id", &record.id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", self.keys.sign(&record.id, timestamp, &body))
-            .body(Full::new(body))
-            .map_err(|error| format!("failed to build the request: {error}"))
     }
 }
 

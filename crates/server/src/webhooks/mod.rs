@@ -3,9 +3,11 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `client` | signed posts, which hooks use too |
 //! | `endpoint` | an endpoint, and one attempt to post a record |
 //! | `signature` | the signature header |
 
+mod client;
 mod endpoint;
 mod signature;
 
@@ -14,13 +16,19 @@ use std::{io, sync::Arc};
 use roomful_store::Store;
 use roomful_supervisor::Supervised;
 
-use self::endpoint::Client;
-pub(crate) use self::signature::SigningKeys;
+use self::endpoint::{Endpoint, Posting};
+pub(crate) use self::{
+    client::{Answer, Client, NoBody, PostError, Target},
+    signature::SigningKeys,
+};
 use crate::{
     chat::millis,
     config::Config,
     outbox::{Backoff, SinkRunner},
 };
+
+/// Idle connections kept for each host.
+const IDLE_CONNECTIONS: usize = 4;
 
 /// Starts a runner for each endpoint; they end when the store closes. Returns their signing keys by name,
 /// so that a reload can replace them.
@@ -33,12 +41,16 @@ pub(crate) fn start(
     if config.webhooks.is_empty() {
         return Ok(keys);
     }
-    let client = Client::new(config.outbox.timeout.0, config.outbox.concurrency)?;
+    let posting = Posting {
+        client: Client::new(IDLE_CONNECTIONS)?,
+        timeout: config.outbox.timeout.0,
+        concurrency: config.outbox.concurrency,
+    };
     for webhook in &config.webhooks {
-        let Some(endpoint) = client.endpoint(webhook) else {
+        let Some(endpoint) = Endpoint::new(webhook, &posting) else {
             continue;
         };
-        keys.push((endpoint.name.clone(), endpoint.keys.clone()));
+        keys.push((endpoint.name.clone(), endpoint.keys()));
         let backoff = Backoff {
             first_ms: millis(config.outbox.retry_first.0),
             max_ms: millis(config.outbox.retry_max.0),

@@ -12,7 +12,7 @@ pub(crate) struct SigningKeys(Arc<RwLock<Vec<hmac::Key>>>);
 
 impl SigningKeys {
     /// Signs with these secrets.
-    pub(super) fn new(secrets: &[Vec<u8>]) -> Self {
+    pub(crate) fn new(secrets: &[Vec<u8>]) -> Self {
         let keys = Self(Arc::default());
         keys.replace(secrets);
         keys

@@ -1,4 +1,4 @@
-//! An HTTP server that receives webhooks and reacts as a test tells it to.
+//! An HTTP server that receives webhooks and hooks and reacts as a test tells it to.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -17,12 +17,19 @@ use tokio::{
 pub(crate) const SECRET: &str = "whsec_dGhlIHdlYmhvb2sgc2VjcmV0IG9mIHRoZSB0ZXN0cyE=";
 
 /// The receiver's reaction to a post.
+#[allow(dead_code, reason = "webhooks and hooks need some of them each")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// Answers 200.
     Take,
     /// Answers this status.
     Answer(u16),
+    /// Answers 200 with this body.
+    Say(&'static str),
+    /// Answers 200 with a body of a megabyte.
+    Flood,
+    /// Never answers a post that contains the first text, and answers others with the second.
+    HangOn(&'static str, &'static str),
     /// Reads the post and never answers.
     Hang,
     /// Reads the post and closes the connection.
@@ -30,6 +37,7 @@ pub(crate) enum Mood {
 }
 
 /// A received post with a valid signature.
+#[allow(dead_code, reason = "webhooks and hooks need some fields each")]
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
     pub(crate) id: String,
@@ -38,6 +46,7 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    #[allow(dead_code, reason = "hooks do not need it")]
     pub(crate) fn kind(&self) -> &str {
         self.body["type"].as_str().unwrap_or_default()
     }
@@ -97,13 +106,21 @@ async fn serve(mut stream: TcpStream, posts: Arc<watch::Sender<Vec<Post>>>, mood
             mood,
         };
         posts.send_modify(|posts| posts.push(post));
-        let status = match mood {
-            Mood::Take => 200,
-            Mood::Answer(status) => status,
+        let (status, body) = match mood {
+            Mood::Take => (200, "ok"),
+            Mood::Answer(status) => (status, "ok"),
+            Mood::Say(body) => (200, body),
+            Mood::Flood => (200, &*" ".repeat(1 << 20).leak()),
+            Mood::HangOn(text, _) if String::from_utf8_lossy(&body).contains(text) => {
+                std::future::pending().await
+            }
+            Mood::HangOn(_, body) => (200, body),
             Mood::Hang => std::future::pending().await,
             Mood::Die => return,
         };
-        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\nlocation: /elsewhere\r\n\r\nok");
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nlocation: /elsewhere\r\n\r\n{body}");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }

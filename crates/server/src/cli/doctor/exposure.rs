@@ -25,10 +25,11 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
                 users"
             )
         }),
-        (public && config.http.trusted_proxies.is_empty()).then(|| {
+        (public && config.http.trusted_proxies.is_empty() && !config.http.tls.is_on()).then(|| {
             format!(
-                "{listen} is public and plain HTTP, so tokens travel unencrypted; listen on a private \
-                 address, put a proxy with TLS in front and list it in http.trusted_proxies"
+                "{listen} is public and plain HTTP, so tokens travel unencrypted; set http.tls.cert and \
+                 http.tls.key, or listen on a private address, put a proxy with TLS in front and list it in \
+                 http.trusted_proxies"
             )
         }),
         open_metrics(config).map(|address| {
