@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 mod audit;
+mod erasure;
+mod export;
 
 use std::time::Duration;
 
