@@ -13,10 +13,7 @@ const MARKER: &str = "marker-7f3a91";
 static POSTGRES: LazyLock<PostgresServer> = LazyLock::new(|| PostgresServer::start().unwrap());
 
 fn config() -> Config {
-    let webhooks = r#"[{ name = "app", url = "http://127.0.0.1:9/hook", secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        events = ["message.created", "message.undelivered", "user.online", "user.offline"] }]"#;
-    Config::new(env!("CARGO_BIN_EXE_roomful"))
-        .env("ROOMFUL__WEBHOOKS", webhooks)
+    Api::with_webhook()
         .env("ROOMFUL__STORE__ERASE_WITHIN", "100ms")
         .env("ROOMFUL__OUTBOX__UNDELIVERED_AFTER", "1s")
         .env("ROOMFUL__PRESENCE__GRACE", "1s")

@@ -44,6 +44,8 @@ async fn an_export_has_everything_about_a_user_and_nothing_of_others() {
     )
     .await
     .unwrap();
+    let status = json!({ "status": "busy", "text": "in a meeting" });
+    ann.call("presence:set_status", &status).await.unwrap();
     for text in ["for ann", "for both"] {
         let users = if text == "for ann" {
             json!(["ann"])

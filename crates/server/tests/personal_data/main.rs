@@ -28,6 +28,13 @@ impl Api {
         }
     }
 
+    /// A server with a webhook that is never reached.
+    pub(crate) fn with_webhook() -> Config {
+        let webhooks = r#"[{ name = "app", url = "http://127.0.0.1:9/hook", secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            events = ["message.created", "message.undelivered", "user.online", "user.offline"] }]"#;
+        Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL__WEBHOOKS", webhooks)
+    }
+
     /// Makes a call with the key. `path` is relative to `/api/v1`.
     pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let (status, text) = self.text(method, path, body).await;

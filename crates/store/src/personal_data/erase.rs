@@ -265,3 +265,32 @@ pub(crate) fn statements<E>(
     }
     Ok(end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrate::tables_with_text;
+
+    /// Tables whose texts are no data of users: names of rooms, emoji; and those of the erasures themselves.
+    const OTHERS: [&str; 4] = ["rooms", "reaction_counts", "erasures", "erased_users"];
+
+    #[test]
+    fn every_table_with_text_is_erased() {
+        let lists = [ENTRIES, ROOM, CONTROL, USER, NOTIFICATIONS, OUTBOX, AUDIT];
+        let statements: Vec<&str> = lists.iter().copied().flatten().map(|(sql, _)| *sql).collect();
+        let begins = |table: &str| {
+            let starts = [format!("DELETE FROM {table} "), format!("UPDATE {table} ")];
+            statements
+                .iter()
+                .any(|sql| starts.iter().any(|start| sql.starts_with(start)))
+        };
+        let kept: Vec<&str> = tables_with_text()
+            .filter(|table| !begins(table) && !OTHERS.contains(table))
+            .collect();
+        assert_eq!(
+            kept,
+            [] as [&str; 0],
+            "how does an erased user leave these tables? Add a statement here"
+        );
+    }
+}
