@@ -15,8 +15,9 @@ use crate::{
 pub use crate::personal_data::Erased;
 
 impl ChatServer {
-    /// All that is stored about a user, as lines of JSON, in chunks of a bounded size. Each chunk is read when it
-    /// is asked for, so changes meanwhile may be in it or not. Empty for an unknown user.
+    /// All that is stored about a user, as lines of JSON, in chunks of a bounded size. The stream reads each
+    /// chunk when its consumer asks for it, so it may miss or contain later changes. It is empty for an unknown
+    /// user.
     ///
     /// # Errors
     /// `invalid_request` for an invalid id; `unavailable` and `internal` if the store failed, also in the
@@ -34,12 +35,13 @@ impl ChatServer {
         Ok(stream::iter(first.map(Ok)).chain(rest))
     }
 
-    /// Erases a user: revokes their tokens, closes their connections, ends their memberships, and removes them
-    /// from everything stored. Their messages are deleted, or with `anonymise` stay under an id that tells
+    /// Erases a user: revokes their tokens, closes their connections, ends their memberships, and removes
+    /// them from everything stored. Their messages are deleted, or with `anonymise` stay under an id that tells
     /// nothing. Returns when all is done; it may be repeated, and goes on after a crash.
     ///
     /// # Errors
-    /// `invalid_request` for an invalid id; `unavailable` and `internal` if the store failed: repeat the call.
+    /// `invalid_request` for an invalid id; `unavailable` and `internal` if the store failed: repeat the
+    /// call.
     pub async fn erase_user(&self, user: &str, anonymise: bool) -> Result<Erased, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         run_to_completion(async move { erase(&app, &user, anonymise).await }).await

@@ -1,7 +1,7 @@
 //! The erasure of a user, in commits small enough that others go on.
 //!
-//! The store remembers an erasure from its first commit to its last, and every step may be repeated. So a crash
-//! costs only time: the next start, or the next call for the same user, goes through all steps again.
+//! The store remembers an erasure from its first commit to its last, and every step may be repeated. So a
+//! crash costs only time: the next start, or the next call for the same user, goes through all steps again.
 //!
 //! Tokens are revoked first and the membership of a room ends before its rows are erased, so nothing new
 //! arrives about the user. Deletions of messages are entries of the log by the alias: clients and other nodes
@@ -138,8 +138,8 @@ async fn carry_out(app: &Arc<App>, erasure: &Erasure) -> Result<(), ChatError> {
     app.store.end_erasure(&user).await?;
     if !app.store.compact().await? {
         tracing::warn!(
-            "the database file is larger than store.compact_up_to, so unused parts of it may still hold copies of \
-             erased data; stop the server and run VACUUM on the file"
+            "the database file is larger than store.compact_up_to, so unused parts of it may still hold \
+             copies of erased data; stop the server and run VACUUM on the file"
         );
     }
     Ok(())

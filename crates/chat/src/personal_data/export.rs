@@ -100,6 +100,7 @@ fn type_name(part: ExportPart, row: &ExportRow) -> &'static str {
         ExportPart::Device => "device",
         ExportPart::Session => "session",
         ExportPart::Sanction => "sanction",
+        ExportPart::Block => "block",
         ExportPart::Audit => "audit",
         ExportPart::Outbox => "outbox",
         ExportPart::Undelivered => "undelivered",

@@ -57,6 +57,7 @@ async fn an_export_has_everything_about_a_user_and_nothing_of_others() {
     }
     api.done("PUT", "/users/ann/mute", json!({ "reason": "spam" }))
         .await;
+    api.done("PUT", "/users/ann/blocks/troll", Value::Null).await;
     let lines = lines(&api, "ann").await;
     let messages = of(&lines, "message");
     assert_eq!(messages.len(), 240);
@@ -76,6 +77,7 @@ async fn an_export_has_everything_about_a_user_and_nothing_of_others() {
         ("mention", 2),
         ("notification", 2),
         ("sanction", 1),
+        ("block", 1),
     ] {
         assert_eq!(of(&lines, kind).len(), count, "{kind}");
     }

@@ -1,7 +1,7 @@
 //! The statements of an erasure.
 //!
 //! Rows that only the user needs go. Rows that others need, such as the entries of a log without holes, stay
-//! under the alias. Ids inside of JSON are replaced as whole strings: a string of JSON that is exactly the id.
+//! under the alias. Ids inside of JSON are replaced as whole strings.
 
 use super::{Erasure, ErasureStep, json_string};
 use crate::{
@@ -40,7 +40,7 @@ use self::Source::{
 type Sql = (&'static str, &'static [Source]);
 
 const ENTRIES: &[Sql] = &[
-    // Deletions reach all messages but those that readers do not see any more, and that retention will remove.
+    // Deletions reach all messages but those that readers no longer see, and that retention will remove.
     (
         "UPDATE entries SET body = '' WHERE room_id = $1 AND seq >= $2 AND seq < $3 AND user_id = $4
             AND kind IN (0, 1) AND CAST($5 AS bigint) = 0 AND seq < (SELECT first FROM rooms WHERE id = $1)",

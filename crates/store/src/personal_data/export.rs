@@ -41,6 +41,11 @@ pub(crate) const fn sql(part: ExportPart) -> &'static str {
              FROM sanctions s LEFT JOIN rooms r ON r.id = s.room_id
              WHERE s.user_id = $1 AND s.room_id * 2 + s.kind > $2 ORDER BY s.room_id, s.kind LIMIT $3"
         }
+        // The number of blocks of a user is limited, and the key is no number: all come at once.
+        ExportPart::Block => {
+            "SELECT CAST(0 AS bigint), blocked_id, at FROM blocks
+             WHERE user_id = $1 AND CAST(0 AS bigint) > $2 AND CAST($3 AS bigint) > 0"
+        }
         ExportPart::Audit => {
             "SELECT id, at, actor, action, room, user_id, status, before, after FROM audit
              WHERE (user_id = $1 OR actor = $1) AND id > $2 ORDER BY id LIMIT $3"

@@ -71,6 +71,8 @@ pub enum ExportPart {
     Session,
     /// Bans and mutes.
     Sanction,
+    /// Users whom the user has blocked.
+    Block,
     /// Records of the audit log, by or about the user.
     Audit,
     /// Records for webhooks and streams.
@@ -93,7 +95,7 @@ pub enum ExportPart {
 
 impl ExportPart {
     /// The parts that belong to no room.
-    pub const OF_USER: [Self; 11] = [
+    pub const OF_USER: [Self; 12] = [
         Self::User,
         Self::Usage,
         Self::Revocation,
@@ -102,6 +104,7 @@ impl ExportPart {
         Self::Device,
         Self::Session,
         Self::Sanction,
+        Self::Block,
         Self::Audit,
         Self::Outbox,
         Self::Undelivered,
