@@ -62,6 +62,7 @@ async fn fill(store: &dyn Store, room: RoomId) -> Outcome {
             users: vec![USER.into(), "bob".into()],
             body: format!("{{\"by\":{}}}", json(USER)),
             at: 1,
+            from: None,
         })
         .await?;
     let mark = DeliveredMark {
