@@ -83,6 +83,8 @@ pub(crate) struct App {
     /// Locked for a user and room while the membership changes: a join on one device and a leave on another
     /// take effect one after the other, in store, room and presence alike.
     pub(crate) memberships: KeyedMutex,
+    /// Held during an erasure, so that two never meet in the same rows.
+    pub(crate) erasures: tokio::sync::Mutex<()>,
     /// When the token of each socket ends, and with it the socket.
     pub(crate) expiries: Mutex<Deadlines<SocketId>>,
     pub(crate) expiry_alarm: Alarm,

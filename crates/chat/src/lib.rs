@@ -51,6 +51,7 @@ pub mod middleware;
 mod moderation;
 mod notifications;
 mod outage_log;
+mod personal_data;
 pub mod presence;
 mod recovery;
 mod reply;

@@ -311,6 +311,7 @@ impl App {
             )),
             keys: RandomState::new(),
             memberships: KeyedMutex::new(MEMBERSHIP_LOCKS),
+            erasures: tokio::sync::Mutex::default(),
             expiries: Mutex::default(),
             expiry_alarm: Alarm::on_wall_time(),
             faults: Arc::default(),

@@ -268,6 +268,8 @@ impl Startup<'_> {
         }));
         self.health.ready();
 
+        let erasing = chat.clone();
+        tokio::spawn(async move { erasing.resume_erasures().await });
         log_ready(config, self.address);
         lifecycle::announce(self.address).map_err(StartError::PortFile)?;
         let mut periodic = periodic(config, self.exporter, &store, &self.health);

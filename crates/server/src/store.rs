@@ -123,6 +123,7 @@ fn options(config: &Config) -> Options {
         pool: config.store.pool,
         statement_timeout: config.store.statement_timeout.0,
         erase_within: config.store.erase_within.0,
+        compact_up_to: config.store.compact_up_to.0 as u64,
         folder: Some(config.data.clone()),
         ..Options::default()
     }

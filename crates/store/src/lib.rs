@@ -16,6 +16,7 @@
 //! | `postgres` | the engine for several nodes |
 //! | `migrate` | migration from SQLite to PostgreSQL |
 //! | `schema` | schema versions, and who may write a schema |
+//! | `personal_data` | exports and erasures of users, for both engines |
 //! | `unread`, `watermark_file`, `numbers`, `queue`, `metrics` | parts that the engines share |
 //! | `contract` | the test suite of every engine |
 
@@ -37,6 +38,7 @@ mod numbers;
 mod open;
 mod options;
 mod outbox;
+mod personal_data;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 mod position;
@@ -68,6 +70,7 @@ pub use outbox::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxOptions, OutboxRetention,
     OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,
 };
+pub use personal_data::{Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, RoomsAbout};
 pub use position::LogPosition;
 pub use reports::{NewReport, Report, ReportPage, ReportQuota, ReportState, Reported, Resolution};
 pub use rows::{
@@ -80,6 +83,6 @@ pub use sessions::{
     Missed, NewSession, Resume, Resumed, SessionKey, SessionOwner, Sessions, Subscribed, SubscribedRoom,
 };
 pub use store::{
-    AppendResult, Audit, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications, Reports,
-    Rooms, Store, Users,
+    AppendResult, Audit, FencingTokens, Log, LogEntry, LogHead, Members, Moderation, Notifications,
+    PersonalData, Reports, Rooms, Store, Users,
 };

@@ -103,6 +103,8 @@ pub struct Options {
     pub guest: bool,
     /// SQLite: time within which deleted text leaves the write-ahead log.
     pub erase_within: Duration,
+    /// SQLite: the largest file, in bytes, that [`compact`](crate::PersonalData::compact) writes anew.
+    pub compact_up_to: u64,
     /// PostgreSQL: connections in the pool. Appends and the node's heartbeat have one more each.
     pub pool: usize,
     /// PostgreSQL: time limit of one statement and of one wait for a lock.
@@ -133,6 +135,7 @@ impl Default for Options {
             reactions: 20,
             guest: false,
             erase_within: Duration::from_secs(5),
+            compact_up_to: 256 << 20,
             pool: 8,
             statement_timeout: Duration::from_secs(5),
             node_timeout: Duration::from_secs(15),

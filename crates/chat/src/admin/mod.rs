@@ -13,6 +13,7 @@
 //! | `connections` | the connections of this node |
 //! | `explain` | what became of a message for one user |
 //! | `records` | records of webhooks and streams |
+//! | `personal_data` | exports and erasures of users |
 //! | `faults` | an outage and expired tokens, in dev mode |
 
 mod audit;
@@ -22,6 +23,7 @@ mod faults;
 mod members;
 mod messages;
 mod moderation;
+mod personal_data;
 mod records;
 mod reports;
 mod rooms;
@@ -35,11 +37,16 @@ pub use self::{
     explain::{ExplainedMessage, Explanation},
     messages::{Post, Posted},
     moderation::Impose,
+    personal_data::Erased,
     reports::{ReportAction, ResolveReport},
     rooms::RoomState,
     users::{Presence, Revoked, UserState},
 };
-pub(crate) use self::{audit::record as record_audit, rooms::clear as clear_room, users::revoked_elsewhere};
+pub(crate) use self::{
+    audit::record as record_audit,
+    rooms::clear as clear_room,
+    users::{revoked_elsewhere, send_away},
+};
 pub use crate::presence::device::Device;
 use crate::{
     app::App,

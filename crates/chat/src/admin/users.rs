@@ -176,7 +176,7 @@ pub(crate) fn revoked_elsewhere(app: &Arc<App>, user: &str, before: i64, positio
 
 /// Closes the user's connections on all nodes (`told` is the control entry for the others) and discards their
 /// recoverable sessions. Returns the number of connections.
-async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
+pub(crate) async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
     let on_other_nodes = app.presence.devices_elsewhere(user).await.len();
     let end = match told {
         Control::Revoked { .. } => SessionEnded::REVOKED,

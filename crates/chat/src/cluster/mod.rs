@@ -168,6 +168,11 @@ impl Cluster {
         supervise("position poller", poll).detach();
     }
 
+    /// How long a node counts as alive without a heartbeat, in milliseconds.
+    pub(crate) fn lease_ms(&self) -> i64 {
+        i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// The number of this node's present lease, as long as it lasts. The store checks it before it commits.
     fn fencing_tokens(self: &Arc<Self>) -> FencingTokens {
         let cluster = Arc::downgrade(self);

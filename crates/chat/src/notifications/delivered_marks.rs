@@ -26,6 +26,11 @@ impl NotificationServer {
     pub(crate) async fn drain(&self) {
         self.leaving.close();
         self.leaving.wait().await;
+        self.save_marks().await;
+    }
+
+    /// Saves the marks that wait. Gives up if the store fails.
+    pub(crate) async fn save_marks(&self) {
         while self.save().await == Saved::Some {}
     }
 

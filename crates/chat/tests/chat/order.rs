@@ -184,10 +184,10 @@ mod flaky {
     use async_trait::async_trait;
     use roomful_store::{
         AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, Block, CatchUp, CaughtUp, EnterRoom,
-        Entered, Log, LogEntry, LogHead, LogPosition, Members, Missed, Moderation, ModerationAct, NewReport,
-        NewSession, Notifications, Report, ReportPage, ReportQuota, Reported, Reports, Resolution, Resume,
-        Resumed, RoomRules, Rooms, Sanction, SanctionPage, SessionKey, SessionOwner, Sessions, Subscribed,
-        Users,
+        Entered, Erasure, ErasureStep, ExportPart, ExportRow, Log, LogEntry, LogHead, LogPosition, Members,
+        Missed, Moderation, ModerationAct, NewReport, NewSession, Notifications, PersonalData, Report,
+        ReportPage, ReportQuota, Reported, Reports, Resolution, Resume, Resumed, RoomRules, Rooms,
+        RoomsAbout, Sanction, SanctionPage, SessionKey, SessionOwner, Sessions, Subscribed, Users,
     };
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -477,6 +477,39 @@ mod flaky {
         }
         async fn trim_audit(&self, cutoff: i64) -> Result<u64, StoreError> {
             self.inner.trim_audit(cutoff).await
+        }
+    }
+
+    #[async_trait]
+    impl PersonalData for super::Flaky {
+        async fn rooms_about(&self, user: &str, after: RoomId) -> Result<RoomsAbout, StoreError> {
+            self.inner.rooms_about(user, after).await
+        }
+        async fn export(
+            &self,
+            user: &str,
+            part: ExportPart,
+            after: i64,
+            limit: u32,
+        ) -> Result<Vec<ExportRow>, StoreError> {
+            self.inner.export(user, part, after, limit).await
+        }
+        async fn begin_erasure(&self, erasure: Erasure) -> Result<Erasure, StoreError> {
+            self.inner.begin_erasure(erasure).await
+        }
+        async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
+            self.inner.erasures().await
+        }
+        async fn erase(
+            &self,
+            erasure: &Erasure,
+            step: ErasureStep,
+            from: i64,
+        ) -> Result<Option<i64>, StoreError> {
+            self.inner.erase(erasure, step, from).await
+        }
+        async fn end_erasure(&self, user: &str) -> Result<(), StoreError> {
+            self.inner.end_erasure(user).await
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     auth::{MIN_API_KEY_BYTES, check_secret},
     error::{Invalid, within},
-    units::{Secret, Span},
+    units::{Secret, Size, Span},
 };
 use crate::scope::{Caller, Scope};
 
@@ -25,6 +25,7 @@ pub(crate) struct Store {
     pub(crate) queue: usize,
     pub(crate) queue_per_user: usize,
     pub(crate) erase_within: Span,
+    pub(crate) compact_up_to: Size,
     pub(crate) check_timeout: Span,
 }
 

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 
 mod audit;
+mod erasure;
+mod export;
 
 use std::time::Duration;
 
@@ -24,6 +26,13 @@ impl Api {
         Self {
             server: ServerProcess::start_with(config).await.unwrap(),
         }
+    }
+
+    /// A server with a webhook that is never reached.
+    pub(crate) fn with_webhook() -> Config {
+        let webhooks = r#"[{ name = "app", url = "http://127.0.0.1:9/hook", secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            events = ["message.created", "message.undelivered", "user.online", "user.offline"] }]"#;
+        Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL__WEBHOOKS", webhooks)
     }
 
     /// Makes a call with the key. `path` is relative to `/api/v1`.

@@ -20,6 +20,7 @@ pub mod moderation;
 pub mod nodes;
 pub mod notifications;
 pub mod outbox;
+pub mod personal_data;
 pub mod quotas;
 mod reference;
 pub mod reports;
@@ -187,6 +188,9 @@ macro_rules! store_contract {
             reports::reports_of_a_user_are_limited,
             reports::reports_are_listed_by_state_and_resolved_once,
             reports::reports_go_with_their_room_and_with_time,
+            personal_data::an_export_has_all_rows_about_a_user,
+            personal_data::an_erased_user_is_in_no_row,
+            personal_data::an_erasure_that_has_begun_survives_a_restart,
             model::it_behaves_like_a_plain_list,
         }
     };

@@ -27,6 +27,18 @@ use self::{
 };
 use crate::StoreError;
 
+/// The tables of the schema that hold any text.
+#[cfg(test)]
+pub(crate) fn tables_with_text() -> impl Iterator<Item = &'static str> {
+    let has_text = |table: &&Table| {
+        table
+            .columns
+            .iter()
+            .any(|column| column.kind == tables::Kind::Text)
+    };
+    TABLES.iter().filter(has_text).map(|table| table.name)
+}
+
 /// Rows per transaction.
 const BATCH: usize = 1_000;
 

@@ -77,7 +77,7 @@ macro_rules! table {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 31] = [
+pub(super) static TABLES: [Table; 33] = [
     table!("rooms", Some("id"), [Int "id"], Text "name", Text "epoch", Int "head", Int "first", Int "swept",
         Int "created_at", Int "kind", Int "history", Int "last_message", Int "active_position",
         Int "messages", Int "deletions"),
@@ -122,4 +122,6 @@ pub(super) static TABLES: [Table; 31] = [
     table!("reports", Some("id"), [Int "id"], Int "room_id", Text "room", Int "seq", Text "author", Text "reporter",
         Text "reason", Text "comment", Text "message", Int "at", Int "state", Int "resolved_at", Text "resolved_by"),
     table!("blocks", None, [Text "user_id", Text "blocked_id"], Int "at"),
+    table!("erasures", None, [Text "user_id"], Text "alias", Int "anonymise", Int "before"),
+    table!("erased_users", None, [Text "hash"], Int "before"),
 ];

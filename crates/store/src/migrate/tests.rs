@@ -14,11 +14,11 @@ use tempfile::TempDir;
 
 use super::{Progress, migrate};
 use crate::{
-    Appended, AuditPage, AuditRecord, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, LifecycleEvent,
-    ModerationAct, NewEntry, NewNotification, NewReport, NewSession, NotificationPage, Options, Outbox,
-    OutboxOptions, Page, Range, ReadWhich, ReportPage, ReportQuota, ReportState, Reported, Resolution,
-    Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage, SessionKey, Store,
-    StoreError, UndeliveredReport,
+    Appended, AuditPage, AuditRecord, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, Erasure,
+    LifecycleEvent, ModerationAct, NewEntry, NewNotification, NewReport, NewSession, NotificationPage,
+    Options, Outbox, OutboxOptions, Page, Range, ReadWhich, ReportPage, ReportQuota, ReportState, Reported,
+    Resolution, Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage, SessionKey,
+    Store, StoreError, UndeliveredReport,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -246,6 +246,13 @@ async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
         at: 63,
     };
     store.resolve_report(resolution).await?;
+    let erasure = Erasure {
+        user_id: "gone".into(),
+        alias: "erased-1".into(),
+        anonymise: true,
+        before: 70,
+    };
+    store.begin_erasure(erasure).await?;
     let slowed = entry(room, "ann", EntryKind::Message, None, "\"slow\"");
     store.append(vec![slowed]).await?;
     Ok(())
@@ -341,6 +348,11 @@ async fn seen(store: &dyn Store) -> Vec<String> {
         limit: 9,
     };
     seen.push(format!("{:?}", store.reports(reports).await.unwrap()));
+    seen.push(format!(
+        "{:?} {:?}",
+        store.erasures().await.unwrap(),
+        store.revoked("gone").await.unwrap()
+    ));
     seen.push(format!(
         "{:?}",
         store.users(&USERS.map(String::from)).await.unwrap()

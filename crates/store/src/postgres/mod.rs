@@ -7,7 +7,7 @@
 //! | `schema` | the schema, and requirements on the server |
 //! | `generation`, `nodes` | detection of restores; heartbeats of nodes |
 //! | `append/` | numbering and storing entries |
-//! | `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `revocations`, `retention`, `probe` | the statements of their noun |
+//! | `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `personal_data`, `revocations`, `retention`, `probe` | the statements of their noun |
 //! | `entries`, `history`, `inbox`, `unread`, `positions` | entries in their current state, pages of them, and counts |
 //! | `recovery`, `sessions` | sessions that clients resume |
 //! | `notifications` | users' notifications, and marks of their devices |
@@ -36,6 +36,7 @@ mod moderation;
 mod nodes;
 mod notifications;
 mod outbox;
+mod personal_data;
 pub(crate) mod pool;
 mod positions;
 mod probe;

@@ -10,7 +10,7 @@ use super::{
     revocations,
     value::{Columns as _, opt_text, text},
 };
-use crate::{ChosenStatus, StoreError, UserRow, Users, numbers::Numbered as _};
+use crate::{ChosenStatus, StoreError, UserRow, Users, numbers::Numbered as _, personal_data::hash};
 
 /// For each list of ids the known users, in its order.
 pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<Vec<UserRow>>, Failure> {
@@ -45,7 +45,9 @@ pub(super) async fn see_all(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec
     // Each row once and sorted, which prevents deadlocks between nodes.
     const SQL: &str = "INSERT INTO users AS u (user_id, name, last_seen)
         SELECT user_id, (array_agg(name ORDER BY place DESC) FILTER (WHERE name IS NOT NULL))[1], max(at)
-        FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY t (user_id, name, at, place)
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
+            WITH ORDINALITY t (user_id, name, at, hash, place)
+        WHERE NOT EXISTS (SELECT 1 FROM erased_users e WHERE e.hash = t.hash AND e.before > t.at)
         GROUP BY user_id ORDER BY user_id
         ON CONFLICT (user_id) DO UPDATE SET
             name = coalesce(excluded.name, u.name), last_seen = greatest(excluded.last_seen, u.last_seen)";
@@ -55,7 +57,9 @@ pub(super) async fn see_all(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec
         .map(|seen| opt_text(seen.name.as_deref()))
         .collect();
     let times: Vec<_> = sightings.iter().map(|seen| seen.at).collect();
-    conn.run(SQL, &[&users, &names, &times]).await?;
+    // A node may still note that it saw a user who is erased by now.
+    let hashes: Vec<_> = sightings.iter().map(|seen| hash(&seen.user)).collect();
+    conn.run(SQL, &[&users, &names, &times, &hashes]).await?;
     Ok(vec![(); sightings.len()])
 }
 

@@ -5,7 +5,7 @@
 //! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
 //! | `eraser` | erasure of deleted text from the write-ahead log |
-//! | `append`, `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `append`, `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `personal_data`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
 //! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
 //! | `positions` | reading by position |
@@ -34,6 +34,7 @@ mod members;
 mod moderation;
 mod notifications;
 mod outbox;
+mod personal_data;
 mod positions;
 mod probe;
 mod readers;
@@ -54,7 +55,10 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use async_trait::async_trait;
@@ -80,6 +84,9 @@ pub(crate) struct SqliteStore {
     page_bytes: usize,
     notifications: NotificationRetention,
     outbox: OutboxOptions,
+    compact_up_to: u64,
+    /// Tells the writer thread to compact the file.
+    compaction_due: Arc<AtomicBool>,
     epoch: String,
     /// The newest committed position.
     pos: Arc<AtomicU64>,
@@ -103,9 +110,11 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         log_head::read(&conn).map_err(|error| failure::from_sqlite(&error))?;
     let pos = Arc::new(AtomicU64::new(position.0));
     let (eraser, erasures) = Eraser::start(path, &options)?;
+    let compaction_due: Arc<AtomicBool> = Arc::default();
     let writer = Writer::start(
         conn,
         watermark,
+        Arc::clone(&compaction_due),
         &options,
         metrics.clone(),
         Arc::clone(&pos),
@@ -125,6 +134,8 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         page_bytes: options.page_bytes,
         notifications: options.notifications,
         outbox: options.outbox,
+        compact_up_to: options.compact_up_to,
+        compaction_due,
         epoch,
         pos,
     })

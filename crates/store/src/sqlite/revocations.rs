@@ -2,13 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{batch::Batch, write::Write};
+use super::{batch::Batch, personal_data::erased_before, write::Write};
 
 /// The time before which the user's tokens are invalid.
 pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached("SELECT before FROM revocations WHERE user_id = ?1")?
+    let revoked: Option<i64> = conn
+        .prepare_cached("SELECT before FROM revocations WHERE user_id = ?1")?
         .query_row([user], |row| row.get(0))
-        .optional()
+        .optional()?;
+    Ok(revoked.max(erased_before(conn, user)?))
 }
 
 /// Invalidates the user's tokens issued before a time.
@@ -40,10 +42,13 @@ impl Write for Forget {
     type Answer = u64;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
-        let removed = batch
-            .conn
-            .prepare_cached("DELETE FROM revocations WHERE before < ?1")?
-            .execute([self.cutoff])?;
+        let mut removed = 0;
+        for sql in [
+            "DELETE FROM revocations WHERE before < ?1",
+            "DELETE FROM erased_users WHERE before < ?1",
+        ] {
+            removed += batch.conn.prepare_cached(sql)?.execute([self.cutoff])?;
+        }
         Ok(removed as u64)
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{SqliteStore, batch::Batch, revocations, write::Write};
+use super::{SqliteStore, batch::Batch, personal_data::erased_before, revocations, write::Write};
 use crate::{ChosenStatus, StoreError, UserRow, Users};
 
 pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<UserRow>> {
@@ -34,6 +34,10 @@ impl Write for See {
         const SQL: &str = "INSERT INTO users (user_id, name, last_seen) VALUES (?1, ?2, ?3)
             ON CONFLICT (user_id) DO UPDATE SET
                 name = coalesce(excluded.name, name), last_seen = max(excluded.last_seen, last_seen)";
+        // A node may still note that it saw a user who is erased by now.
+        if erased_before(batch.conn, &self.user)?.is_some_and(|before| self.at < before) {
+            return Ok(());
+        }
         batch
             .conn
             .prepare_cached(SQL)?

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -88,6 +88,7 @@ impl Writer {
     pub(super) fn start(
         conn: Connection,
         watermark: Option<Watermark>,
+        compaction_due: Arc<AtomicBool>,
         options: &Options,
         metrics: Arc<Metrics>,
         position: Arc<AtomicU64>,
@@ -99,6 +100,7 @@ impl Writer {
         let committer = Committer {
             conn,
             watermark,
+            compaction_due,
             options: options.clone(),
             reservations: Reservations::new(options.quotas.daily_bytes),
             metrics,
@@ -158,6 +160,8 @@ struct Committer {
     conn: Connection,
     /// `None` if another process owns the file.
     watermark: Option<Watermark>,
+    /// True until the file is compacted.
+    compaction_due: Arc<AtomicBool>,
     options: Options,
     reservations: Reservations,
     metrics: Arc<Metrics>,
@@ -171,6 +175,10 @@ struct Committer {
 
 impl Commit<Queued> for Committer {
     async fn commit(&mut self, batch: &mut [Queued]) -> Result<(), StoreError> {
+        if self.compaction_due.swap(false, Ordering::AcqRel) {
+            let compacted = self.conn.execute_batch("VACUUM");
+            compacted.map_err(|error| failure::from_sqlite(&error))?;
+        }
         let committed = transact(&mut self.conn, &self.options, &mut self.reservations, batch);
         let Committed {
             recorded,

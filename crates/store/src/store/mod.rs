@@ -6,6 +6,7 @@ mod log;
 mod members;
 mod moderation;
 mod notifications;
+mod personal_data;
 mod reports;
 mod rooms;
 mod users;
@@ -18,6 +19,7 @@ pub use self::{
     members::Members,
     moderation::Moderation,
     notifications::Notifications,
+    personal_data::PersonalData,
     reports::Reports,
     rooms::Rooms,
     users::Users,
@@ -42,6 +44,7 @@ pub trait Store:
     + Moderation
     + Reports
     + Audit
+    + PersonalData
     + Notifications
     + Sessions
     + Send

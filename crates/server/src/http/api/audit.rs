@@ -33,10 +33,13 @@ const POSTS_IN_FLIGHT: usize = 256;
 /// The routes of posts.
 const POSTS: [&str; 2] = ["/rooms/{room}/messages", "/notifications"];
 
+/// The call after which no record may name the user.
+const ERASURE: &str = "DELETE /users/{user}";
+
 /// What a call changed. A handler adds it to its response, for the record.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Change {
-    /// The user concerned, if the path does not name one.
+    /// The user concerned, if it is not the one in the path.
     pub(super) user: Option<String>,
     pub(super) before: Option<Value>,
     pub(super) after: Option<Value>,
@@ -167,9 +170,13 @@ impl Recorder {
         if !status.is_success() && !status.is_server_error() {
             return;
         }
+        // An erasure that failed is to be repeated, and its record must not name the user.
+        if change.action == ERASURE && changed.is_none() {
+            change.user_id = None;
+        }
         let changed = changed.unwrap_or_default();
         change.status = status.as_u16();
-        change.user_id = change.user_id.or(changed.user);
+        change.user_id = changed.user.or(change.user_id);
         change.before = changed.before.map(|before| before.to_string());
         change.after = changed.after.map(|after| after.to_string());
         if is_post && let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() {

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
+    audit::Changed,
     body::{Name, Nothing, OptionalBody, Path, Query},
     page::page_limit,
     problems::Problems,
@@ -124,9 +125,9 @@ pub(super) async fn replay(
     State(chat): State<ChatServer>,
     Path(Name(id)): Path<Name>,
     OptionalBody(Nothing {}): OptionalBody<Nothing>,
-) -> Result<Json<Replayed>, Problem> {
+) -> Result<Changed<Replayed>, Problem> {
     let records = chat.replay(Replay::Id(id)).await?;
-    Ok(Json(Replayed { records }))
+    Ok(Changed::to(Replayed { records }))
 }
 
 /// Sends all dead records again.
@@ -136,7 +137,7 @@ pub(super) async fn replay(
 pub(super) async fn replay_dead(
     State(chat): State<ChatServer>,
     OptionalBody(Nothing {}): OptionalBody<Nothing>,
-) -> Result<Json<Replayed>, Problem> {
+) -> Result<Changed<Replayed>, Problem> {
     let records = chat.replay(Replay::Dead).await?;
-    Ok(Json(Replayed { records }))
+    Ok(Changed::to(Replayed { records }))
 }

@@ -1,18 +1,21 @@
 //! API calls for users: presence, devices, disconnect, revocation of tokens.
 
 use axum::{
-    Json,
+    Extension, Json,
+    body::Body as ResponseBody,
     extract::{FromRequestParts, State},
+    response::{IntoResponse as _, Response},
 };
-use http::request::Parts;
+use http::{header, request::Parts};
 use roomful_chat::{ChatServer, Status, admin};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
-    audit::Changed,
-    body::{Name, Nothing, OptionalBody, Path},
+    audit::{Change, Changed},
+    body::{Name, Nothing, OptionalBody, Path, Query},
     problems::Problems,
 };
 
@@ -174,6 +177,74 @@ pub(super) async fn disconnect(
 ) -> Result<Changed<Disconnected>, Problem> {
     let closed = chat.disconnect_user(&user_id).await?;
     Ok(Changed::to(Disconnected { user_id, closed }))
+}
+
+/// What happens to the messages of an erased user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ErasedMessages {
+    /// They are deleted.
+    Delete,
+    /// Their texts stay, under an id that tells nothing.
+    Anonymise,
+}
+
+/// How to erase a user.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EraseQuery {
+    #[param(inline)]
+    messages: ErasedMessages,
+}
+
+/// The result of an erasure.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErasedUser {
+    user_id: String,
+    /// Tokens issued before this time, and tokens without `iat`, are refused. In milliseconds since 1970.
+    revoked_before: i64,
+}
+
+/// Exports all that is stored about a user, one JSON object a line. Empty for an unknown user.
+#[utoipa::path(get, operation_id = "exportUser", path = "/api/v1/users/{user}/export", tag = "users",
+    params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
+    responses((status = 200, content_type = "application/x-ndjson", body = String), Problems))]
+pub(super) async fn export(
+    State(chat): State<ChatServer>,
+    Path(Name(user)): Path<Name>,
+) -> Result<Response, Problem> {
+    let lines = ResponseBody::from_stream(chat.export_user(&user).await?);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+}
+
+/// Erases a user everywhere. Repeat the call if its outcome is unknown.
+#[utoipa::path(delete, operation_id = "eraseUser", path = "/api/v1/users/{user}", tag = "users",
+    params(
+        ("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128),
+        EraseQuery),
+    responses((status = 200, body = ErasedUser), Problems))]
+pub(super) async fn erase(
+    State(chat): State<ChatServer>,
+    Path(Name(user_id)): Path<Name>,
+    Query(EraseQuery { messages }): Query<EraseQuery>,
+) -> Result<(Extension<Change>, Json<ErasedUser>), Problem> {
+    let anonymise = messages == ErasedMessages::Anonymise;
+    let erased = chat.erase_user(&user_id, anonymise).await?;
+    let revoked_before = erased.revoked_before;
+    // The record must not name the user.
+    let change = Change {
+        user: Some(erased.alias),
+        before: None,
+        after: Some(json!({ "messages": if anonymise { "anonymise" } else { "delete" } })),
+    };
+    Ok((
+        Extension(change),
+        Json(ErasedUser {
+            user_id,
+            revoked_before,
+        }),
+    ))
 }
 
 /// Revokes a user's tokens and closes their connections.

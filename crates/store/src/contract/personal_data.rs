@@ -1,0 +1,247 @@
+//! Exports and erasures: a user's id in every table, exported, then nowhere.
+
+use super::{Harness, Outcome, change, done, message, read, room, say};
+use crate::{
+    AuditPage, AuditRecord, DeliveredMark, EntryKind, Erasure, ErasureStep, ExportPart, ExportValue,
+    ModerationAct, NewNotification, NewSession, Options, Range, RoomId, Sanction, SanctionKind, SessionKey,
+    Store, StoreError,
+};
+
+const USER: &str = "al\"ice";
+const ALIAS: &str = "erased-1";
+
+fn erasure() -> Erasure {
+    Erasure {
+        user_id: USER.into(),
+        alias: ALIAS.into(),
+        anonymise: true,
+        before: 5_000,
+    }
+}
+
+fn record(actor: &str, user: Option<&str>) -> AuditRecord {
+    AuditRecord {
+        at: 1,
+        actor: actor.into(),
+        action: "PUT /rooms/{room}".into(),
+        room: None,
+        user_id: user.map(Into::into),
+        status: 200,
+        before: None,
+        after: Some(format!("{{\"user\":{}}}", json(USER))),
+    }
+}
+
+fn json(text: &str) -> String {
+    crate::personal_data::json_string(text)
+}
+
+/// Puts the user into as many tables as a store without an outbox has.
+async fn fill(store: &dyn Store, room: RoomId) -> Outcome {
+    for user in [USER, "bob"] {
+        store.join(room, user, 1).await?;
+        store.see_user(user, Some("Name"), 1_000).await?;
+    }
+    done(store, message(room, USER, Some("c1"), "{\"text\":\"kept\"}")).await?;
+    let mut mention = message(room, "bob", None, &format!("{{\"mentions\":[{}]}}", json(USER)));
+    mention.mentions = vec![USER.into()];
+    done(store, mention).await?;
+    done(
+        store,
+        change(room, USER, EntryKind::Reaction { removed: false }, 2, "+"),
+    )
+    .await?;
+    done(
+        store,
+        change(room, USER, EntryKind::Edit, 1, "{\"text\":\"edited\"}"),
+    )
+    .await?;
+    store
+        .notify(NewNotification {
+            id: "n1".into(),
+            users: vec![USER.into(), "bob".into()],
+            body: format!("{{\"by\":{}}}", json(USER)),
+            at: 1,
+            from: None,
+        })
+        .await?;
+    let mark = DeliveredMark {
+        user_id: USER.into(),
+        device: "phone".into(),
+        seq: 1,
+    };
+    store.mark_delivered(vec![mark], 1).await?;
+    store.revoke(USER, 1).await?;
+    let session = NewSession {
+        key: SessionKey([7; 16]),
+        owner: 3,
+        sid: "sid".into(),
+        user_id: USER.into(),
+        at: 1,
+    };
+    store.begin_session(session).await?;
+    for (user, actor) in [("bob", USER), (USER, "bob")] {
+        let act = ModerationAct::Impose(Sanction {
+            room: Some(room),
+            user_id: user.into(),
+            kind: SanctionKind::Mute,
+            until: None,
+            reason: None,
+            actor: actor.into(),
+            at: 1,
+        });
+        let control = message(room, "node", None, "{}");
+        store.moderate(act, control).await?;
+    }
+    for record in [record("key:a", Some(USER)), record(USER, None)] {
+        store.record_audit(record).await?;
+    }
+    Ok(())
+}
+
+/// All rows of an export, a few a page.
+async fn export(store: &dyn Store) -> Result<Vec<(ExportPart, Vec<(String, ExportValue)>)>, StoreError> {
+    let mut rows = Vec::new();
+    let mut parts = ExportPart::OF_USER.to_vec();
+    let about = store.rooms_about(USER, 0).await?;
+    parts.extend(
+        about
+            .rooms
+            .iter()
+            .flat_map(|(room, _)| ExportPart::of_room(*room)),
+    );
+    for part in parts {
+        let mut after = -1;
+        loop {
+            let page = store.export(USER, part, after, 1).await?;
+            let Some(last) = page.last() else { break };
+            after = last.key;
+            rows.extend(page.into_iter().map(|row| (part, row.columns)));
+        }
+    }
+    Ok(rows)
+}
+
+async fn erase_all(store: &dyn Store) -> Outcome {
+    let erasure = store.begin_erasure(erasure()).await?;
+    let about = store.rooms_about(USER, 0).await?;
+    let rooms = about
+        .rooms
+        .iter()
+        .flat_map(|(room, _)| [ErasureStep::Entries(*room), ErasureStep::Room(*room)]);
+    let rest = [
+        ErasureStep::User,
+        ErasureStep::Notifications,
+        ErasureStep::Outbox,
+        ErasureStep::Audit,
+    ];
+    for step in rooms.chain(rest) {
+        let mut from = 0;
+        while let Some(next) = store.erase(&erasure, step, from).await? {
+            from = next;
+        }
+    }
+    store.end_erasure(USER).await
+}
+
+pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "lobby").await?.id;
+    fill(&*store, room).await?;
+    let rows = export(&*store).await?;
+    let count = |part: ExportPart| rows.iter().filter(|row| row.0 == part).count();
+    for part in [
+        ExportPart::User,
+        ExportPart::Revocation,
+        ExportPart::Notification,
+        ExportPart::Device,
+        ExportPart::Session,
+        ExportPart::Sanction,
+        ExportPart::Member(room),
+        ExportPart::Reaction(room),
+        ExportPart::Mention(room),
+    ] {
+        assert_eq!(count(part), 1, "{part:?}: {rows:?}");
+    }
+    assert_eq!((count(ExportPart::Audit), count(ExportPart::Entry(room))), (2, 3));
+    let name = ("name".to_owned(), ExportValue::Text("Name".into()));
+    assert!(rows.iter().any(|row| row.1.contains(&name)), "{rows:?}");
+    Ok(())
+}
+
+pub async fn an_erased_user_is_in_no_row(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "lobby").await?.id;
+    fill(&*store, room).await?;
+    erase_all(&*store).await?;
+    // A repetition finds nothing, and a late sighting leaves nothing.
+    erase_all(&*store).await?;
+    store.see_user(USER, Some("Name"), 4_999).await?;
+    store.close().await;
+    let store = harness.open(Options::default());
+    assert_eq!(export(&*store).await?, []);
+    assert_eq!(store.rooms_about(USER, 0).await?.rooms, []);
+    assert_eq!(store.erasures().await?, []);
+    assert_eq!(store.users(&[USER.into()]).await?, []);
+    let all = read(&*store, room, Range::After { seq: 0, upto: 99 }, 99).await?;
+    let audit = store
+        .audit(AuditPage {
+            limit: 9,
+            ..AuditPage::default()
+        })
+        .await?;
+    let sanctions = store.sanctions_of(Some(room), "bob", 1).await?;
+    let seen = format!("{all:?} {audit:?} {sanctions:?}");
+    assert!(!seen.contains("al\\\"ice") && !seen.contains("alice"), "{seen}");
+    let [first, second, ..] = &all.entries[..] else {
+        panic!("{all:?}");
+    };
+    assert_eq!(
+        (&*first.user_id, &first.user_name, &first.client_id),
+        (ALIAS, &None, &None)
+    );
+    assert_eq!(second.body, format!("{{\"mentions\":[\"{ALIAS}\"]}}"));
+    assert_eq!(second.state.reactions[0].user_ids, [ALIAS]);
+    assert_eq!(sanctions[0].actor, ALIAS);
+    // The tokens stay void, and others keep their counts.
+    assert_eq!(store.revoked(USER).await?, Some(5_000));
+    let unread = store.unread(room, "bob").await?.map(|unread| unread.messages);
+    assert_eq!(
+        unread,
+        Some(3),
+        "one message and the two control entries of the test"
+    );
+    // A new person may have the id.
+    store.see_user(USER, None, 6_000).await?;
+    say(&*store, room, USER, &["{}"]).await?;
+    assert_eq!(store.users(&[USER.into()]).await?[0].name, None);
+    Ok(())
+}
+
+pub async fn an_erasure_that_has_begun_survives_a_restart(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    assert_eq!(store.begin_erasure(erasure()).await?, erasure());
+    store.close().await;
+    let store = harness.open(Options::default());
+    assert_eq!(store.erasures().await?, [erasure()]);
+    // A repetition keeps the alias. To delete messages counts more than to keep them.
+    let again = Erasure {
+        alias: "erased-2".into(),
+        anonymise: false,
+        before: 6_000,
+        ..erasure()
+    };
+    let expected = Erasure {
+        anonymise: false,
+        before: 6_000,
+        ..erasure()
+    };
+    assert_eq!(store.begin_erasure(again).await?, expected);
+    assert_eq!(store.revoked(USER).await?, Some(6_000));
+    store.end_erasure(USER).await?;
+    assert_eq!(store.erasures().await?, []);
+    assert_eq!(store.forget_revocations(7_000).await?, 1);
+    assert_eq!(store.revoked(USER).await?, None);
+    assert!(store.compact().await?);
+    Ok(())
+}

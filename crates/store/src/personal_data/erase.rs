@@ -1,0 +1,296 @@
+//! The statements of an erasure.
+//!
+//! Rows that only the user needs go. Rows that others need, such as the entries of a log without holes, stay
+//! under the alias. Ids inside of JSON are replaced as whole strings.
+
+use super::{Erasure, ErasureStep, json_string};
+use crate::{
+    RoomId,
+    append::{Param, Statement},
+};
+
+/// Keys that one commit looks at.
+const SPAN: i64 = 500;
+/// A body that no node takes for a command.
+const NO_COMMAND: &str = r#"{"Disconnected":{"user":""}}"#;
+
+/// Where the values of a statement's parameters come from.
+#[derive(Clone, Copy)]
+enum Source {
+    User,
+    Alias,
+    /// The user and the alias as JSON strings.
+    UserJson,
+    AliasJson,
+    /// The user and the alias as lines.
+    UserLine,
+    AliasLine,
+    Newline,
+    Room,
+    /// The span of keys.
+    Start,
+    End,
+    NoCommand,
+    Anonymise,
+}
+use self::Source::{
+    Alias, AliasJson, AliasLine, Anonymise, End, Newline, NoCommand, Room, Start, User, UserJson, UserLine,
+};
+
+type Sql = (&'static str, &'static [Source]);
+
+const ENTRIES: &[Sql] = &[
+    // Deletions reach all messages but those that readers no longer see, and that retention will remove.
+    (
+        "UPDATE entries SET body = '' WHERE room_id = $1 AND seq >= $2 AND seq < $3 AND user_id = $4
+            AND kind IN (0, 1) AND CAST($5 AS bigint) = 0 AND seq < (SELECT first FROM rooms WHERE id = $1)",
+        &[Room, Start, End, User, Anonymise],
+    ),
+    (
+        "UPDATE entries SET user_id = $1, user_name = NULL, client_id = NULL
+         WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND user_id = $5",
+        &[Alias, Room, Start, End, User],
+    ),
+    (
+        "UPDATE entries SET body = replace(body, $1, $2)
+         WHERE room_id = $3 AND seq >= $4 AND seq < $5 AND body <> replace(body, $1, $2)",
+        &[UserJson, AliasJson, Room, Start, End],
+    ),
+    (
+        "UPDATE message_states SET author = $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND author = $5",
+        &[Alias, Room, Start, End, User],
+    ),
+    (
+        "UPDATE reactions SET user_id = $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND user_id = $5",
+        &[Alias, Room, Start, End, User],
+    ),
+    (
+        "DELETE FROM mentions WHERE room_id = $1 AND seq >= $2 AND seq < $3 AND user_id = $4",
+        &[Room, Start, End, User],
+    ),
+    (
+        "DELETE FROM reported_recipients WHERE room_id = $1 AND seq >= $2 AND seq < $3 AND user_id = $4",
+        &[Room, Start, End, User],
+    ),
+];
+
+/// The membership last: as long as it is there, a repetition finds the room.
+const ROOM: &[Sql] = &[
+    (
+        "DELETE FROM dedup_records WHERE room_id = $1 AND user_id = $2",
+        &[Room, User],
+    ),
+    (
+        "DELETE FROM deletion_counts WHERE room_id = $1 AND user_id = $2",
+        &[Room, User],
+    ),
+    (
+        "DELETE FROM mention_counts WHERE room_id = $1 AND user_id = $2",
+        &[Room, User],
+    ),
+    (
+        "DELETE FROM last_sends WHERE room_id = $1 AND user_id = $2",
+        &[Room, User],
+    ),
+    (
+        "DELETE FROM sanctions WHERE room_id = $1 AND user_id = $2",
+        &[Room, User],
+    ),
+    (
+        "UPDATE sanctions SET actor = $1 WHERE room_id = $2 AND actor = $3",
+        &[Alias, Room, User],
+    ),
+    (
+        "DELETE FROM outbox WHERE kind = 1 AND room_id = $1
+            AND n IN (SELECT record FROM outbox_recipients WHERE room_id = $1 AND user_id = $2)
+            AND NOT EXISTS (SELECT 1 FROM outbox_recipients o WHERE o.record = outbox.n AND o.user_id <> $2)",
+        &[Room, User],
+    ),
+    (
+        "DELETE FROM outbox_recipients WHERE room_id = $1 AND user_id = $2",
+        &[Room, User],
+    ),
+    (
+        "DELETE FROM members WHERE room_id = $1 AND user_id = $2",
+        &[Room, User],
+    ),
+];
+
+const CONTROL: &[Sql] = &[(
+    "UPDATE entries SET body = $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND kind = 5
+        AND body <> replace(body, $5, '')",
+    &[NoCommand, Room, Start, End, UserJson],
+)];
+
+const USER: &[Sql] = &[
+    ("DELETE FROM sessions WHERE user_id = $1", &[User]),
+    ("DELETE FROM notified_devices WHERE user_id = $1", &[User]),
+    ("DELETE FROM user_notifications WHERE user_id = $1", &[User]),
+    ("DELETE FROM notified_users WHERE user_id = $1", &[User]),
+    ("DELETE FROM online_users WHERE user_id = $1", &[User]),
+    ("DELETE FROM user_usage WHERE user_id = $1", &[User]),
+    ("DELETE FROM revocations WHERE user_id = $1", &[User]),
+    ("DELETE FROM sanctions WHERE user_id = $1", &[User]),
+    ("UPDATE sanctions SET actor = $1 WHERE actor = $2", &[Alias, User]),
+    ("DELETE FROM outbox_recipients WHERE user_id = $1", &[User]),
+    ("DELETE FROM reports WHERE author = $1", &[User]),
+    (
+        "UPDATE reports SET reporter = $1, comment = NULL WHERE reporter = $2",
+        &[Alias, User],
+    ),
+    (
+        "UPDATE reports SET message = replace(message, $1, $2) WHERE message <> replace(message, $1, $2)",
+        &[UserJson, AliasJson],
+    ),
+    ("DELETE FROM blocks WHERE user_id = $1", &[User]),
+    ("DELETE FROM blocks WHERE blocked_id = $1", &[User]),
+    ("DELETE FROM users WHERE user_id = $1", &[User]),
+];
+
+/// Notifications of nobody else go. In the others, the list of recipients names the alias.
+const NOTIFICATIONS: &[Sql] = &[
+    (
+        "DELETE FROM notifications WHERE key >= $1 AND key < $2
+            AND NOT EXISTS (SELECT 1 FROM user_notifications u WHERE u.notification = notifications.key)",
+        &[Start, End],
+    ),
+    (
+        "UPDATE notifications SET users = trim(replace($1 || users || $1, $2, $3), $1)
+         WHERE key >= $4 AND key < $5 AND $1 || users || $1 <> replace($1 || users || $1, $2, $3)",
+        &[Newline, UserLine, AliasLine, Start, End],
+    ),
+    (
+        "UPDATE notifications SET body = replace(body, $1, $2)
+         WHERE key >= $3 AND key < $4 AND body <> replace(body, $1, $2)",
+        &[UserJson, AliasJson, Start, End],
+    ),
+];
+
+/// Events about the user go, those about their messages name the alias.
+const OUTBOX: &[Sql] = &[
+    (
+        "DELETE FROM outbox WHERE n >= $1 AND n < $2 AND user_id = $3 AND seq IS NULL",
+        &[Start, End, User],
+    ),
+    (
+        "UPDATE outbox SET user_id = $1, user_name = NULL, client_id = NULL
+         WHERE n >= $2 AND n < $3 AND user_id = $4",
+        &[Alias, Start, End, User],
+    ),
+    (
+        "UPDATE outbox SET body = replace(body, $1, $2)
+         WHERE n >= $3 AND n < $4 AND body <> replace(body, $1, $2)",
+        &[UserJson, AliasJson, Start, End],
+    ),
+];
+
+/// Records about the user keep what happened and when, without its content.
+const AUDIT: &[Sql] = &[
+    (
+        "UPDATE audit SET user_id = $1, before = NULL, after = NULL
+         WHERE id >= $2 AND id < $3 AND user_id = $4",
+        &[Alias, Start, End, User],
+    ),
+    (
+        "UPDATE audit SET actor = $1 WHERE id >= $2 AND id < $3 AND actor = $4",
+        &[Alias, Start, End, User],
+    ),
+    (
+        "UPDATE audit SET before = replace(before, $1, $2), after = replace(after, $1, $2)
+         WHERE id >= $3 AND id < $4
+            AND (before <> replace(before, $1, $2) OR after <> replace(after, $1, $2))",
+        &[UserJson, AliasJson, Start, End],
+    ),
+];
+
+/// The keys that a step goes through, a span for each commit.
+pub(crate) struct Keys {
+    /// Reads the first key from `$1` on, if there is one. A room is `$2`.
+    pub(crate) first: &'static str,
+    pub(crate) room: Option<RoomId>,
+}
+
+/// The keys of a step; `None` for one without, which is a single commit.
+pub(crate) fn keys(step: ErasureStep) -> Option<Keys> {
+    let (first, room) = match step {
+        ErasureStep::Entries(room) | ErasureStep::Control(room) => (
+            "SELECT min(seq) FROM entries WHERE seq >= $1 AND room_id = $2",
+            Some(room),
+        ),
+        ErasureStep::Notifications => ("SELECT min(key) FROM notifications WHERE key >= $1", None),
+        ErasureStep::Outbox => ("SELECT min(n) FROM outbox WHERE n >= $1", None),
+        ErasureStep::Audit => ("SELECT min(id) FROM audit WHERE id >= $1", None),
+        ErasureStep::Room(_) | ErasureStep::User => return None,
+    };
+    Some(Keys { first, room })
+}
+
+/// Calls `run` with each statement of a step for the keys from `start` on. Answers the end of the span.
+pub(crate) fn statements<E>(
+    erasure: &Erasure,
+    step: ErasureStep,
+    start: i64,
+    mut run: impl FnMut(Statement<'_>) -> Result<(), E>,
+) -> Result<i64, E> {
+    let (list, room) = match step {
+        ErasureStep::Entries(room) => (ENTRIES, room),
+        ErasureStep::Room(room) => (ROOM, room),
+        ErasureStep::Control(room) => (CONTROL, room),
+        ErasureStep::User => (USER, 0),
+        ErasureStep::Notifications => (NOTIFICATIONS, 0),
+        ErasureStep::Outbox => (OUTBOX, 0),
+        ErasureStep::Audit => (AUDIT, 0),
+    };
+    let end = start.saturating_add(SPAN);
+    let (user, alias) = (&*erasure.user_id, &*erasure.alias);
+    let [user_json, alias_json] = [user, alias].map(json_string);
+    let [user_line, alias_line] = [user, alias].map(|id| format!("\n{id}\n"));
+    for (sql, sources) in list {
+        let param = |source: &Source| match source {
+            User => Param::Text(user),
+            Alias => Param::Text(alias),
+            UserJson => Param::Text(&user_json),
+            AliasJson => Param::Text(&alias_json),
+            UserLine => Param::Text(&user_line),
+            AliasLine => Param::Text(&alias_line),
+            Newline => Param::Text("\n"),
+            Room => Param::Int(room),
+            Start => Param::Int(start),
+            End => Param::Int(end),
+            NoCommand => Param::Text(NO_COMMAND),
+            Anonymise => Param::Int(erasure.anonymise.into()),
+        };
+        let params = sources.iter().map(param).collect();
+        run(Statement { sql, params })?;
+    }
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrate::tables_with_text;
+
+    /// Tables whose texts are no data of users: names of rooms, emoji; and those of the erasures themselves.
+    const OTHERS: [&str; 4] = ["rooms", "reaction_counts", "erasures", "erased_users"];
+
+    #[test]
+    fn every_table_with_text_is_erased() {
+        let lists = [ENTRIES, ROOM, CONTROL, USER, NOTIFICATIONS, OUTBOX, AUDIT];
+        let statements: Vec<&str> = lists.iter().copied().flatten().map(|(sql, _)| *sql).collect();
+        let begins = |table: &str| {
+            let starts = [format!("DELETE FROM {table} "), format!("UPDATE {table} ")];
+            statements
+                .iter()
+                .any(|sql| starts.iter().any(|start| sql.starts_with(start)))
+        };
+        let kept: Vec<&str> = tables_with_text()
+            .filter(|table| !begins(table) && !OTHERS.contains(table))
+            .collect();
+        assert_eq!(
+            kept,
+            [] as [&str; 0],
+            "how does an erased user leave these tables? Add a statement here"
+        );
+    }
+}

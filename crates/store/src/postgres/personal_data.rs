@@ -1,0 +1,158 @@
+//! Exports and erasures in PostgreSQL.
+
+use async_trait::async_trait;
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
+
+use super::{
+    PostgresStore,
+    conn::{Conn, Step},
+    failure::Failure,
+    rooms,
+    value::{Columns as _, text},
+};
+use crate::{
+    Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, PersonalData, RoomId, RoomsAbout, StoreError,
+    personal_data::{ROOMS_ABOUT, ROOMS_WINDOW, export_sql, hash, keys, statements},
+};
+
+const PENDING: &str = "SELECT user_id, alias, anonymise, before FROM erasures";
+
+fn erasure(row: &Row) -> Result<Erasure, Failure> {
+    Ok(Erasure {
+        user_id: row.text(0)?,
+        alias: row.text(1)?,
+        anonymise: row.int(2)? != 0,
+        before: row.int(3)?,
+    })
+}
+
+async fn begin(conn: &Conn, erasure: &Erasure) -> Result<Vec<Row>, Failure> {
+    const NOTE: &str = "INSERT INTO erasures AS e (user_id, alias, anonymise, before) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (user_id) DO UPDATE SET anonymise = least(e.anonymise, excluded.anonymise),
+            before = greatest(e.before, excluded.before)";
+    const REVOKE: &str = "INSERT INTO erased_users AS e (hash, before) VALUES ($1, $2)
+        ON CONFLICT (hash) DO UPDATE SET before = greatest(e.before, excluded.before)";
+    let user = text(&erasure.user_id);
+    conn.begin().await?;
+    let anonymise = i64::from(erasure.anonymise);
+    conn.run(NOTE, &[&user, &text(&erasure.alias), &anonymise, &erasure.before])
+        .await?;
+    conn.run(REVOKE, &[&hash(&erasure.user_id), &erasure.before])
+        .await?;
+    let noted = conn
+        .rows(&format!("{PENDING} WHERE user_id = $1"), &[&user])
+        .await?;
+    conn.commit().await?;
+    Ok(noted)
+}
+
+/// Carries out one commit's worth of a step.
+async fn erase(conn: &Conn, erasure: &Erasure, step: ErasureStep, from: i64) -> Result<Option<i64>, Failure> {
+    conn.begin().await?;
+    if let ErasureStep::Entries(room) | ErasureStep::Room(room) | ErasureStep::Control(room) = step
+        && rooms::lock(conn, room).await?.is_none()
+    {
+        conn.roll_back().await?;
+        return Ok(None);
+    }
+    let start = match keys(step) {
+        None => None,
+        Some(keys) => {
+            let mut params: Vec<&(dyn ToSql + Sync)> = vec![&from];
+            params.extend(keys.room.as_ref().map(|room| room as &(dyn ToSql + Sync)));
+            let first = conn.one(keys.first, &params).await?.opt_int(0)?;
+            if first.is_none() {
+                conn.roll_back().await?;
+                return Ok(None);
+            }
+            first
+        }
+    };
+    let mut steps = Vec::new();
+    let end = statements(erasure, step, start.unwrap_or_default(), |statement| {
+        steps.push(Step::from(statement));
+        Ok::<_, Failure>(())
+    })?;
+    for step in &steps {
+        conn.step(step).await?;
+    }
+    conn.commit().await?;
+    Ok(start.map(|_| end))
+}
+
+fn export_row(row: &Row) -> Result<ExportRow, Failure> {
+    let columns = row.columns().iter().enumerate().skip(1).map(|(at, column)| {
+        let value = if *column.type_() == Type::TEXT {
+            row.opt_text(at)?.map_or(ExportValue::Null, ExportValue::Text)
+        } else {
+            row.opt_int(at)?.map_or(ExportValue::Null, ExportValue::Int)
+        };
+        Ok((column.name().to_owned(), value))
+    });
+    Ok(ExportRow {
+        key: row.int(0)?,
+        columns: columns.collect::<Result<_, Failure>>()?,
+    })
+}
+
+#[async_trait]
+impl PersonalData for PostgresStore {
+    async fn rooms_about(&self, user: &str, after: RoomId) -> Result<RoomsAbout, StoreError> {
+        let (conn, upto) = (self.conn().await?, after.saturating_add(ROOMS_WINDOW));
+        let found = conn.rows(ROOMS_ABOUT, &[&after, &upto, &text(user)]).await;
+        let found = self.checked(found)?;
+        let room = |row: &Row| Ok((row.int(0)?, row.text(1)?));
+        let more = conn
+            .row("SELECT 1 FROM rooms WHERE id > $1 LIMIT 1", &[&upto])
+            .await;
+        Ok(RoomsAbout {
+            rooms: self.checked(found.iter().map(room).collect())?,
+            next: self.checked(more)?.map(|_| upto),
+        })
+    }
+
+    async fn export(
+        &self,
+        user: &str,
+        part: ExportPart,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<ExportRow>, StoreError> {
+        let (conn, user, limit, room) = (self.conn().await?, text(user), i64::from(limit), part.room());
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&user, &after];
+        params.extend(room.as_ref().map(|room| room as &(dyn ToSql + Sync)));
+        params.push(&limit);
+        let rows = self.checked(conn.rows(export_sql(part), &params).await)?;
+        self.checked(rows.iter().map(export_row).collect())
+    }
+
+    async fn begin_erasure(&self, new: Erasure) -> Result<Erasure, StoreError> {
+        let noted = self.checked(begin(&self.conn().await?, &new).await)?;
+        let noted = noted.first().map(erasure).transpose();
+        Ok(self.checked(noted)?.unwrap_or(new))
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
+        let rows = self.checked(self.conn().await?.rows(PENDING, &[]).await)?;
+        self.checked(rows.iter().map(erasure).collect())
+    }
+
+    async fn erase(
+        &self,
+        erasure: &Erasure,
+        step: ErasureStep,
+        from: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        let conn = self.conn().await?;
+        self.checked(self::erase(&conn, erasure, step, from).await)
+    }
+
+    async fn end_erasure(&self, user: &str) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM erasures WHERE user_id = $1";
+        let conn = self.conn().await?;
+        self.checked(conn.run(SQL, &[&text(user)]).await).map(drop)
+    }
+}
