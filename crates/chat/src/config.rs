@@ -1,6 +1,7 @@
 //! Every setting of chat and presence, with its default.
 
 use crate::{
+    content_rules::ContentRules,
     error::ChatError,
     middleware::{
         auth::{KeyTable, TokenTimes},
@@ -25,6 +26,8 @@ pub struct ChatConfig {
     /// How long before the end of its token a client gets `token:expiring`, in milliseconds; at half of the
     /// time that is left if that is shorter. 0 sends none.
     pub expiry_notice_ms: i64,
+    /// How many users' profiles the server keeps in memory.
+    pub profiles_cached: usize,
     /// Bounds on the payload of one event.
     pub limits: Limits,
     /// Rate limits.
@@ -80,6 +83,8 @@ pub struct ChatConfig {
     /// Whether the store keeps the earlier texts of edited messages until they are deleted. If not, each
     /// edit erases them.
     pub keep_edits: bool,
+    /// Rules on the texts of messages (none).
+    pub content_rules: ContentRules,
     /// Of how many connections one is logged when it starts and ends: 1 logs all of them, 0 none.
     pub log_connections: u64,
 }
@@ -92,6 +97,7 @@ impl Default for ChatConfig {
             clock_skew_ms: 10_000,
             max_token_lifetime_ms: 366 * 24 * 3_600_000,
             expiry_notice_ms: 30_000,
+            profiles_cached: 10_000,
             limits: Limits::default(),
             rates: RateLimits::default(),
             typing: TypingLimits::default(),
@@ -113,6 +119,7 @@ impl Default for ChatConfig {
             notices_in_flight: 256,
             unsaved_marks: 65_536,
             keep_edits: false,
+            content_rules: ContentRules::default(),
             log_connections: 1,
         }
     }

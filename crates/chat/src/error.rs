@@ -39,11 +39,13 @@ pub enum ErrorCode {
     Muted,
     /// The room is in slow mode. `retryAfterMs` says when the user may send again.
     SlowMode,
+    /// The app, or a rule, does not allow it. `message` has the reason.
+    Refused,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unauthorized,
         Self::TokenExpired,
         Self::Forbidden,
@@ -58,6 +60,7 @@ impl ErrorCode {
         Self::Banned,
         Self::Muted,
         Self::SlowMode,
+        Self::Refused,
     ];
 
     /// The code as it stands in JSON.
@@ -77,6 +80,7 @@ impl ErrorCode {
             Self::Banned => "banned",
             Self::Muted => "muted",
             Self::SlowMode => "slow_mode",
+            Self::Refused => "refused",
         }
     }
 }
@@ -114,6 +118,9 @@ pub enum ChatError {
         /// Milliseconds until the next try can succeed.
         retry_after_ms: u64,
     },
+    /// The app does not allow it, for this reason.
+    #[error("{0}")]
+    Refused(String),
     /// The named object does not exist.
     #[error("{0}")]
     NotFound(&'static str),
@@ -210,6 +217,7 @@ impl ChatError {
             Self::Banned => ErrorCode::Banned,
             Self::Muted => ErrorCode::Muted,
             Self::SlowMode { .. } => ErrorCode::SlowMode,
+            Self::Refused(_) => ErrorCode::Refused,
             Self::Internal | Self::BadKey { .. } => ErrorCode::Internal,
         }
     }

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod cluster;
 mod config;
+mod content_rules;
 mod http;
 mod huge_pages;
 mod import;

@@ -20,9 +20,9 @@ use crate::{
 
 /// `chat:edit_message`, `chat:delete_message`, `chat:react`: queues the mutation behind the room's earlier
 /// sends. The reply follows its commit.
-pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) {
+pub(crate) async fn change(context: &Context, mut ask: ChangeMessage, reply: Reply) {
     let Context { app, me, .. } = context;
-    let (room, body, replacement) = match prepare(context, &ask).await {
+    let (room, body, replacement) = match prepare(context, &mut ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
     };
@@ -32,6 +32,7 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
     let pending = PendingWrite {
         user: me.user.clone(),
         name: me.name(),
+        avatar: None,
         client_id: ask.client_id,
         content: WriteContent::Change(ask.seq, ask.change),
         body,
@@ -46,19 +47,21 @@ pub(crate) async fn change(context: &Context, ask: ChangeMessage, reply: Reply) 
 /// Checks the change. Returns the room, the body of the entry, and the new body of an edited message.
 async fn prepare(
     context: &Context,
-    ask: &ChangeMessage,
+    ask: &mut ChangeMessage,
 ) -> Result<(RoomRef, String, Option<String>), ChatError> {
     let room = context.my_room(&ask.room).await?;
     let mut replacement = None;
-    match &ask.change {
+    let target = (ask.seq, ask.client_id.is_some());
+    match &mut ask.change {
         Change::Edit { text } => {
             let why = "only its author may edit a message";
-            let message = author_of(context, &room, ask, NotAuthor::Refused(why)).await?;
+            let message = author_of(context, &room, target, NotAuthor::Refused(why)).await?;
+            context.app.apply_rules(&room, &context.me.user, text)?;
             if !context.app.config.keep_edits {
                 replacement = message.and_then(|message| edited_body(&message, text));
             }
         }
-        Change::Delete => drop(author_of(context, &room, ask, NotAuthor::Moderator).await?),
+        Change::Delete => drop(author_of(context, &room, target, NotAuthor::Moderator).await?),
         // Every member may react. The store checks that the message exists.
         Change::Reaction { .. } => {}
     }
@@ -86,24 +89,22 @@ enum NotAuthor {
 
 /// Checks that the user may change the message. The author never changes, so the result still holds at
 /// commit. Answers `None` if only a retry can name the message, since retention has removed it: the store
-/// recognises the retry, and rejects all else.
+/// recognises the retry, and rejects all else. `may_be_retry` says whether the change has a client id.
 async fn author_of(
     context: &Context,
     room: &Room,
-    ask: &ChangeMessage,
+    (seq, may_be_retry): (u64, bool),
     otherwise: NotAuthor,
 ) -> Result<Option<Entry>, ChatError> {
-    let Some(message) = context.app.store.entry(room.id, ask.seq).await? else {
+    let Some(message) = context.app.store.entry(room.id, seq).await? else {
         // Beyond the head, a message of another user may appear until the commit.
-        let removed = ask.seq <= room.head();
-        return (removed && ask.client_id.is_some())
-            .then_some(None)
-            .ok_or(NO_MESSAGE);
+        let removed = seq <= room.head();
+        return (removed && may_be_retry).then_some(None).ok_or(NO_MESSAGE);
     };
     if message.kind != EntryKind::Message {
         return Err(NO_MESSAGE);
     }
-    if message.state.deleted && ask.client_id.is_none() {
+    if message.state.deleted && !may_be_retry {
         return Err(NO_MESSAGE);
     }
     // A retry may name a message that its first attempt deleted. The store recognises the retry.

@@ -12,20 +12,20 @@ use crate::{
         log::PageBounds,
     },
     log::{
+        page_view::{PageContext, PageView},
         pending::{PendingWrite, WriteContent},
-        view::PageView,
     },
     middleware::price,
     reply::Reply,
     room::Room,
     room_manager::RoomRef,
-    types::Draft,
+    types::{Draft, UserId},
 };
 
 /// `chat:send_message`: queues the message and returns. The reply follows its commit.
-pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
+pub(crate) async fn send(context: &Context, mut ask: SendMessage, reply: Reply) {
     let Context { app, me, .. } = context;
-    let (room, body) = match prepare(context, &ask).await {
+    let (room, body) = match prepare(context, &mut ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
     };
@@ -38,6 +38,7 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
     let pending = PendingWrite {
         user: me.user.clone(),
         name: me.name(),
+        avatar: me.avatar(),
         client_id,
         content: WriteContent::Message(draft),
         body,
@@ -49,14 +50,20 @@ pub(crate) async fn send(context: &Context, ask: SendMessage, reply: Reply) {
     app.appender.submit(room, pending, place);
 }
 
-async fn prepare(context: &Context, ask: &SendMessage) -> Result<(RoomRef, String), ChatError> {
+async fn prepare(context: &Context, ask: &mut SendMessage) -> Result<(RoomRef, String), ChatError> {
     let room = context.my_room(&ask.room).await?;
-    let body = body(&context.app, &room, &ask.draft).await?;
+    let body = body(&context.app, &room, &context.me.user, &mut ask.draft).await?;
     Ok((room, body))
 }
 
-/// Checks the draft against the room and returns the body of its entry.
-pub(crate) async fn body(app: &App, room: &Room, draft: &Draft) -> Result<String, ChatError> {
+/// Checks the draft against the room, applies the content rules to its text, and returns the body of its
+/// entry.
+pub(crate) async fn body(
+    app: &App,
+    room: &Room,
+    user: &UserId,
+    draft: &mut Draft,
+) -> Result<String, ChatError> {
     app.follower
         .reach(room, draft.reply_to.unwrap_or_default())
         .await?;
@@ -64,6 +71,7 @@ pub(crate) async fn body(app: &App, room: &Room, draft: &Draft) -> Result<String
         let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");
         return Err(ChatError::InvalidRequest(message));
     }
+    app.apply_rules(room, user, &mut draft.text)?;
     serde_json::to_string(draft).map_err(|error| {
         tracing::error!(%error, "failed to encode a message");
         ChatError::Internal
@@ -76,15 +84,22 @@ pub(crate) async fn history(context: &Context, ask: &GetHistory, reply: Reply) {
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    let bytes = answer_history(&context.app, &room, ask, reply).await;
+    let bytes = answer_history(&context.app, &room, ask, Some(&context.me.user), reply).await;
     context.me.add_debt(price::of_answer(bytes));
 }
 
-/// Replies with a page of the room and returns its size in bytes. The caller has checked access.
-pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, reply: Reply) -> usize {
-    match read(app, room, ask).await {
-        Ok(Page { history, bounds }) => {
-            let PageView { messages, changes } = PageView::of(room, &history);
+/// Replies with a page of the room and returns its size in bytes. `reader` is `None` for the backend. The
+/// caller has checked access.
+pub(crate) async fn answer_history(
+    app: &App,
+    room: &Room,
+    ask: &GetHistory,
+    reader: Option<&UserId>,
+    reply: Reply,
+) -> usize {
+    match read(app, room, ask, reader).await {
+        Ok((Page { history, bounds }, context)) => {
+            let PageView { messages, changes } = PageView::of(room, &history, &context);
             reply.succeed(&HistoryPage {
                 room: &room.name,
                 epoch: &room.epoch,
@@ -92,7 +107,7 @@ pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, rep
                 changes,
                 bounds,
             });
-            price::page_bytes(&history)
+            price::page_bytes(&history) + context.bytes(&history)
         }
         Err(error) => {
             reply.fail(&error);
@@ -101,7 +116,12 @@ pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, rep
     }
 }
 
-async fn read(app: &App, room: &Room, ask: &GetHistory) -> Result<Page, ChatError> {
+async fn read(
+    app: &App,
+    room: &Room,
+    ask: &GetHistory,
+    reader: Option<&UserId>,
+) -> Result<(Page, PageContext), ChatError> {
     // Nothing above the delivered head: history must not overtake the live event.
     let upto = room.head();
     let range = match ask.span {
@@ -112,7 +132,9 @@ async fn read(app: &App, room: &Room, ask: &GetHistory) -> Result<Page, ChatErro
             upto,
         },
     };
-    page(app, room, range, ask.limit).await
+    let page = page(app, room, range, ask.limit).await?;
+    let context = PageContext::read(app, reader, [(room.id, &page.history)].into_iter()).await?;
+    Ok((page, context))
 }
 
 /// A page of a room's log, and where it ends there.
@@ -122,7 +144,7 @@ pub(crate) struct Page {
 }
 
 /// Reads a page of a room's log.
-pub(crate) async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Result<Page, ChatError> {
+async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Result<Page, ChatError> {
     // With a limit of 0 the reply still describes the log, so read one entry and drop it.
     let page = roomful_store::Page {
         range,

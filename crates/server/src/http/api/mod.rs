@@ -86,7 +86,7 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         )
         .route("/rooms/{room}/messages", get(messages::list).post(messages::post))
         .route("/notifications", post(notifications::post))
-        .route("/users/{user}", get(users::show))
+        .route("/users/{user}", get(users::show).put(users::change))
         .route("/users/{user}/disconnect", post(users::disconnect))
         .route("/users/{user}/revoke", post(users::revoke))
         .route("/users/{user}/blocks", get(blocks::list))

@@ -21,7 +21,7 @@ use crate::scope::Needed;
         members::list, members::change, members::remove,
         messages::post, messages::list,
         notifications::post,
-        users::show, users::presence, users::disconnect, users::revoke,
+        users::show, users::change, users::presence, users::disconnect, users::revoke,
         blocks::list, blocks::put, blocks::remove,
         reports::list, reports::resolve,
         audit::list, stats::show, stats::history, connections::list, own_key::show,

@@ -21,6 +21,7 @@ const CALLS: &[(&str, &str, Scope)] = &[
     ("POST", "/rooms/{room}/messages", Scope::MessagesWrite),
     ("POST", "/notifications", Scope::NotificationsWrite),
     ("GET", "/users/{user}", Scope::UsersRead),
+    ("PUT", "/users/{user}", Scope::UsersWrite),
     ("POST", "/users/{user}/disconnect", Scope::UsersWrite),
     ("POST", "/users/{user}/revoke", Scope::UsersWrite),
     ("GET", "/users/{user}/blocks", Scope::UsersRead),
