@@ -33,6 +33,7 @@ use crate::{
     middleware::{auth, connection_gate::ConnectionGate, rate_limit::RateLimiters},
     notifications::server::NotificationServer,
     presence::server::PresenceServer,
+    profiles::Profiles,
     recovery::registry::SessionRegistry,
     reply::emit_error,
     room::{Frame, Room, Subscriber},
@@ -73,6 +74,7 @@ pub(crate) struct App {
     pub(crate) notifications: Arc<NotificationServer>,
     pub(crate) typing: Arc<TypingServer>,
     pub(crate) unread: Arc<UnreadPublisher>,
+    pub(crate) profiles: Arc<Profiles>,
     /// Permits for messages that are posted from within the process.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) message_rate: Mutex<MessageRate>,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    content_rules::ContentRules,
     error::ChatError,
     hooks::Hooks,
     middleware::{
@@ -28,6 +29,8 @@ pub struct ChatConfig {
     /// How long before the end of its token a client gets `token:expiring`, in milliseconds; at half of the
     /// time that is left if that is shorter. 0 sends none.
     pub expiry_notice_ms: i64,
+    /// How many users' profiles the server keeps in memory.
+    pub profiles_cached: usize,
     /// Bounds on the payload of one event.
     pub limits: Limits,
     /// Rate limits.
@@ -85,6 +88,8 @@ pub struct ChatConfig {
     pub keep_edits: bool,
     /// The app's decision before messages, joins and connections (none).
     pub hooks: Option<Arc<dyn Hooks>>,
+    /// Rules on the texts of messages (none).
+    pub content_rules: ContentRules,
     /// Of how many connections one is logged when it starts and ends: 1 logs all of them, 0 none.
     pub log_connections: u64,
 }
@@ -97,6 +102,7 @@ impl Default for ChatConfig {
             clock_skew_ms: 10_000,
             max_token_lifetime_ms: 366 * 24 * 3_600_000,
             expiry_notice_ms: 30_000,
+            profiles_cached: 10_000,
             limits: Limits::default(),
             rates: RateLimits::default(),
             typing: TypingLimits::default(),
@@ -119,6 +125,7 @@ impl Default for ChatConfig {
             unsaved_marks: 65_536,
             keep_edits: false,
             hooks: None,
+            content_rules: ContentRules::default(),
             log_connections: 1,
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     events::{Command, EventKind},
     handlers::{
         blocks, change, connection, inbox, members, membership, message, moderation, notification, presence,
-        receipt, reports, sync, typing,
+        profile, receipt, reports, sync, typing,
     },
     middleware::{price, rate_limit::Payer},
     reply::{Reply, emit_error},
@@ -99,6 +99,7 @@ async fn run(context: &Context, command: Command, reply: Reply) {
         Command::Unblock(ask) => reply.with(&blocks::unblock(context, ask).await),
         Command::Blocks => reply.with(&blocks::blocks(context).await),
         Command::Report(ask) => reply.with(&reports::report(context, ask).await),
+        Command::GetUsers(ask) => profile::get(context, &ask, reply).await,
         Command::Ping => reply.succeed(&connection::ping(context)),
         Command::ClientError(error) => reply.succeed(&connection::client_error(context, &error)),
     }

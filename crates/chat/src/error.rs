@@ -172,7 +172,7 @@ pub enum ChatError {
         /// Milliseconds until the next message can succeed.
         retry_after_ms: u64,
     },
-    /// The app does not allow it, for this reason.
+    /// The app or a rule of the server does not allow it, for this reason.
     #[error("{0}")]
     Refused(String),
     /// The app could not be asked, and nothing happens without its consent.

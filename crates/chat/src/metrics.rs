@@ -24,6 +24,10 @@ pub(crate) struct Metrics {
     /// From a message's timestamp until it is queued for this node's clients.
     delivery_seconds: Histogram,
     pub(crate) sent_away: Counter,
+    /// Messages and edits that rules on their text refused, masked or flagged.
+    pub(crate) refused_by_rules: Counter,
+    pub(crate) masked_by_rules: Counter,
+    pub(crate) flagged_by_rules: Counter,
     pub(crate) memberships_over_quota: Counter,
     pub(crate) blocks_over_quota: Counter,
     pub(crate) reports_over_quota: Counter,
@@ -53,6 +57,9 @@ impl Metrics {
             ack_seconds: histogram!("roomful_ack_seconds"),
             delivery_seconds: histogram!("roomful_delivery_seconds"),
             sent_away: counter!("roomful_sent_away_total"),
+            refused_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "refuse"),
+            masked_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "mask"),
+            flagged_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "flag"),
             memberships_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "memberships"),
             blocks_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "blocks"),
             reports_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "reports"),

@@ -37,6 +37,7 @@ use crate::{
     middleware::{admission::admit, connection_gate::ConnectionGate, rate_limit::RateLimiters},
     notifications::server::NotificationServer,
     presence::server::PresenceServer,
+    profiles::Profiles,
     recovery::{self, registry::SessionRegistry},
     room_manager::{RoomManager, RoomTopics},
     stats::{NodeStats, Stats},
@@ -246,13 +247,13 @@ impl App {
             &metrics,
             cluster.clone(),
         ));
+        let profiles = Arc::new(Profiles::new(&store, config.profiles_cached));
         let unread = Arc::new(UnreadPublisher::new(
             &config,
             &store,
             &clock,
             &namespace,
-            &presence,
-            &connections,
+            (&presence, &connections, &profiles),
         ));
         let follower = Arc::new(Follower::new(FollowerParts {
             store: Arc::clone(&store),
@@ -262,6 +263,7 @@ impl App {
             rooms: Arc::clone(&rooms),
             cursor: Arc::clone(&log),
             unread: Arc::clone(&unread),
+            profiles: Arc::clone(&profiles),
             inbox: Arc::clone(&inbox),
             cluster: cluster.as_ref().map(|_| ClusterLog {
                 control_room: Arc::clone(&control_room),
@@ -283,6 +285,7 @@ impl App {
             limiters: RateLimiters::new(config.rates, Arc::clone(&clock)),
             connections,
             unread,
+            profiles,
             serials: AtomicU64::new(first_serial(cluster.is_some())),
             last_revocation: AtomicU64::new(0),
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),

@@ -22,7 +22,7 @@ use crate::{
         pending_join::{JoiningSession, PendingJoin},
     },
     room_manager::RoomRef,
-    types::{Claims, RoomName, UserId, Visibility},
+    types::{Claims, Profile, RoomName, UserId, Visibility},
 };
 
 /// The most by which the retries of refused events are spread, in milliseconds.
@@ -157,6 +157,25 @@ impl Session {
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {
         self.life.lock().claims.name.clone()
+    }
+
+    pub(crate) fn avatar(&self) -> Option<Arc<str>> {
+        self.life.lock().claims.avatar.clone()
+    }
+
+    /// Takes the stored profile, unless the token is newer.
+    pub(crate) fn adopt_profile(&self, stored: &Profile) {
+        let claims = &mut self.life.lock().claims;
+        let profile = stored.with_claims(claims);
+        claims.name = profile.name;
+        claims.avatar = profile.avatar;
+    }
+
+    /// The user's profile was changed.
+    pub(crate) fn set_profile(&self, profile: &Profile) {
+        let claims = &mut self.life.lock().claims;
+        claims.name.clone_from(&profile.name);
+        claims.avatar.clone_from(&profile.avatar);
     }
 
     pub(crate) fn expires_at(&self) -> i64 {
@@ -448,6 +467,6 @@ mod tests {
 
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Session>() <= 344, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 360, "{} bytes", size_of::<Session>());
     }
 }

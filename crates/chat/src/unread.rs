@@ -24,6 +24,7 @@ use crate::{
     keyed_mutex::KeyedMutex,
     log::view,
     presence::server::PresenceServer,
+    profiles::Profiles,
     room::Room,
     session::Session,
     types::RoomName,
@@ -47,6 +48,7 @@ pub(crate) struct UnreadPublisher {
     namespace: Namespace,
     presence: Arc<PresenceServer>,
     connections: Arc<UserConnections>,
+    profiles: Arc<Profiles>,
     keys: RandomState,
     /// Locked for a user and room from the count to the event, so that an older count is never sent last.
     counting: KeyedMutex,
@@ -65,6 +67,8 @@ struct RoomState {
     row: RoomRow,
     /// The newest message; `None` if the room has none.
     last: Option<Entry>,
+    /// The picture of its author.
+    avatar: Option<Arc<str>>,
 }
 
 impl RoomState {
@@ -82,7 +86,7 @@ impl RoomState {
             unread: unread.messages,
             mentions: unread.mentions,
             head: self.row.head,
-            last_message: view::last_message(room, &self.row, self.last.as_ref()),
+            last_message: view::last_message(room, &self.row, self.last.as_ref(), |_| self.avatar.clone()),
             cause,
         }
     }
@@ -94,8 +98,7 @@ impl UnreadPublisher {
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
         namespace: &Namespace,
-        presence: &Arc<PresenceServer>,
-        connections: &Arc<UserConnections>,
+        (presence, connections, profiles): (&Arc<PresenceServer>, &Arc<UserConnections>, &Arc<Profiles>),
     ) -> Self {
         Self {
             changed: Mutex::default(),
@@ -107,6 +110,7 @@ impl UnreadPublisher {
             namespace: namespace.clone(),
             presence: Arc::clone(presence),
             connections: Arc::clone(connections),
+            profiles: Arc::clone(profiles),
             keys: RandomState::new(),
             counting: KeyedMutex::new(COUNT_LOCKS),
         }
@@ -230,7 +234,10 @@ impl UnreadPublisher {
         };
         let history = self.store.history(room, newest).await?;
         let last = history.and_then(|mut history| history.entries.pop());
-        Ok(Some(RoomState { row, last }))
+        let author = last.as_ref().map(|last| last.user_id.as_str());
+        let mut author = self.profiles.of_authors(author).await.into_values();
+        let avatar = author.next().and_then(|author| author.avatar.clone());
+        Ok(Some(RoomState { row, last, avatar }))
     }
 
     /// Counts what the user has not read, and sends it to their sockets that are not subscribed to the room.

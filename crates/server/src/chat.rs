@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use roomful_chat::{
-    ChatConfig, KeyTable, Limits, Rate, RateLimits, RecoveryConfig, RoomPattern, TokenAlgorithm,
-    TypingLimits, VerifyKey, Visibility,
+    ChatConfig, ContentRules, KeyTable, Limits, Rate, RateLimits, RecoveryConfig, RoomPattern,
+    TokenAlgorithm, TypingLimits, VerifyKey, Visibility,
 };
 
 use crate::{
@@ -23,7 +23,9 @@ pub(crate) fn config(config: &Config, keys: KeyTable) -> ChatConfig {
         clock_skew_ms: millis(config.auth.clock_skew.0),
         max_token_lifetime_ms: millis(config.auth.max_token_lifetime.0),
         expiry_notice_ms: millis(config.auth.expiry_notice.0),
+        profiles_cached: config.limits.profiles_cached,
         limits: limits(config),
+        content_rules: ContentRules::default(),
         rates: rates(config),
         typing: TypingLimits {
             pass_every_ms: millis(config.typing.interval.0),

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod cluster;
 mod config;
+mod content_rules;
 mod hooks;
 mod http;
 mod huge_pages;

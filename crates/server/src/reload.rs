@@ -1,10 +1,11 @@
 //! Reloading of settings on SIGHUP, while clients stay connected.
 
-use roomful_chat::KeyTable;
+use roomful_chat::{ContentRules, KeyTable};
 
 use crate::{
     chat,
-    config::{Config, ConfigError, FlatSettings},
+    config::{Config, ConfigError, FlatSettings, RULES},
+    content_rules::RuleSources,
     http::{
         api::key::ApiKeys,
         tls::{self, Certificate},
@@ -22,6 +23,7 @@ const ENDPOINT_SECRETS: [&str; 2] = ["secret", "second_secret"];
 pub(crate) struct Handles {
     pub(crate) tokens: KeyTable,
     pub(crate) api_keys: ApiKeys,
+    pub(crate) content_rules: ContentRules,
     /// The signing keys of each webhook, by its name.
     pub(crate) webhooks: Vec<(String, SigningKeys)>,
     /// The signing keys of each hook, by its name.
@@ -34,6 +36,9 @@ pub(crate) struct Handles {
 pub(crate) struct Reloader {
     /// The settings in effect: those from the start, with the reloaded ones.
     effective: FlatSettings,
+    /// The fingerprint of the content rules in effect. The words of a file may change without a change of
+    /// settings.
+    rules: u64,
     /// The keys in effect. The content of key files may change without a change of settings.
     keys: Keys,
     handles: Handles,
@@ -51,8 +56,9 @@ pub(crate) struct Reloaded {
 
 impl Reloader {
     /// A reloader for a server that started with `config` and `keys`.
-    pub(crate) fn new(config: &Config, keys: Keys, handles: Handles, log: LogFilter) -> Self {
+    pub(crate) fn new(config: &Config, (keys, rules): (Keys, u64), handles: Handles, log: LogFilter) -> Self {
         Reloader {
+            rules,
             effective: config.flat.clone(),
             keys,
             handles,
@@ -63,12 +69,17 @@ impl Reloader {
     /// Applies those settings of `config` that have changed and can change without a restart.
     ///
     /// # Errors
-    /// If a key for tokens or the certificate is invalid. Nothing changes then.
+    /// If a key for tokens, the certificate or a content rule is invalid. Nothing changes then.
     pub(crate) fn apply(&mut self, config: &Config) -> Result<Reloaded, ConfigError> {
         let changed = self.effective.changed_keys(&config.flat);
         let keys = Keys::read(config)?;
         let table = chat::keys(&keys)?;
         let pair = tls::read(config)?;
+        let sources = RuleSources::read(config)?;
+        let rules = sources.fingerprint();
+        let compiled = (rules != self.rules)
+            .then(|| sources.compile(config))
+            .transpose()?;
         let mut reloaded = Reloaded::default();
         for key in changed {
             if self.apply_key(&key, config, &keys) {
@@ -76,6 +87,13 @@ impl Reloader {
                 reloaded.applied.push(key);
             } else {
                 reloaded.need_restart.push(key);
+            }
+        }
+        if let Some(compiled) = compiled {
+            self.handles.content_rules.replace(compiled);
+            self.rules = rules;
+            if !reloaded.applied.iter().any(|key| key == RULES) {
+                reloaded.applied.push(RULES.to_owned());
             }
         }
         // Without any key, the server would refuse everyone. A restart generates a secret.
@@ -104,6 +122,8 @@ impl Reloader {
                 self.handles.api_keys.replace(config.api.keys());
                 true
             }
+            // Compiled already.
+            RULES => true,
             "auth.secret" | "auth.second_secret" | "auth.keys" => keys.is_complete(),
             "http.tls.cert" | "http.tls.key" => self.handles.certificate.is_some() && config.http.tls.is_on(),
             "webhooks" if self.has_new_secrets_only(config, key) => {

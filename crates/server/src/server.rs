@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
-use roomful_chat::{ChatConfig, ChatServer, KeyTable, clock::SystemClock};
+use roomful_chat::{ChatConfig, ChatServer, ContentRules, KeyTable, clock::SystemClock};
 use roomful_socket::{Drain, WebSocketServer};
 use roomful_store::{Outage, Store, StoreError};
 use roomful_supervisor::{Supervised, supervise};
@@ -12,7 +12,8 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::{
     chat, cluster,
-    config::{Config, Shutdown},
+    config::{Config, ConfigError, Shutdown},
+    content_rules::RuleSources,
     hooks,
     http::{
         AddressLimit,
@@ -63,6 +64,8 @@ pub(crate) struct Server {
     shutdown: Shutdown,
     /// The keys at start, and the parts that a reload changes.
     keys: Keys,
+    /// The fingerprint of the content rules at start.
+    rules: u64,
     handles: Handles,
 }
 
@@ -70,6 +73,7 @@ pub(crate) struct Server {
 struct Startup<'a> {
     config: &'a Config,
     keys: Keys,
+    rules: u64,
     tokens: KeyTable,
     issuer_tasks: Vec<Supervised>,
     chat: ChatConfig,
@@ -103,6 +107,7 @@ impl Server {
         let mut chat = chat::config(config, tokens.clone());
         let (hooks, hook_keys) = hooks::open(config).map_err(StartError::Hooks)?.unzip();
         chat.hooks = hooks.map(|hooks| hooks as _);
+        let rules = load_rules(config, &chat.content_rules).await?;
         let file_limit = open_files::raise_limit();
 
         let certificate = Certificate::open(config)?;
@@ -131,6 +136,7 @@ impl Server {
         let startup = Startup {
             config,
             keys,
+            rules,
             tokens,
             issuer_tasks,
             chat,
@@ -159,7 +165,7 @@ impl Server {
 
     /// A reloader of this server, which started with `config`.
     pub(crate) fn reloader(&self, config: &Config, log: LogFilter) -> Reloader {
-        Reloader::new(config, self.keys.clone(), self.handles.clone(), log)
+        Reloader::new(config, (self.keys.clone(), self.rules), self.handles.clone(), log)
     }
 
     /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes store and
@@ -228,6 +234,7 @@ impl Startup<'_> {
         });
         let sockets = sockets(config, self.file_limit, part.as_ref());
         let fingerprints = part.as_ref().map(|part| part.fingerprints.clone());
+        let content_rules = self.chat.content_rules.clone();
         let (bus, part) = part.map_or((None, None), |part| (Some(part.bus), Some(part.chat)));
         let clock = Arc::new(SystemClock);
         let chat = ChatServer::attach_to(&sockets, Arc::clone(&store), self.chat, clock, part);
@@ -287,15 +294,28 @@ impl Startup<'_> {
             bus,
             shutdown: config.shutdown.clone(),
             keys: self.keys,
+            rules: self.rules,
             handles: Handles {
                 tokens: self.tokens,
                 api_keys,
+                content_rules,
                 webhooks,
                 hooks: self.hook_keys,
                 certificate: self.certificate,
             },
         })
     }
+}
+
+/// Reads and compiles the rules on texts, and returns their fingerprint.
+async fn load_rules(config: &Config, rules: &ContentRules) -> Result<u64, StartError> {
+    let (config, rules) = (config.clone(), rules.clone());
+    let load = tokio::task::spawn_blocking(move || {
+        let sources = RuleSources::read(&config)?;
+        rules.replace(sources.compile(&config)?);
+        Ok::<_, ConfigError>(sources.fingerprint())
+    });
+    Ok(load.await??)
 }
 
 /// Opens the store. Waits while its database is unreachable, as the start waits for the bus: `/readyz`

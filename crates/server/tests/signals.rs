@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use roomful_testkit::{ServerProcess, SioClient, http, server::Config, token};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::UnixDatagram;
 
 const OLD: &str = "old-secret-0123456789abcdefghijklmn";
@@ -147,4 +147,51 @@ async fn a_reload_reports_settings_that_need_a_restart_and_rejects_invalid_ones(
     assert!(service.accepts_token(OLD).await);
     service.reload(&format!("{old}[log]\nfilter = \"info\"\n")).await;
     service.logs("reloaded the settings", "log.filter").await;
+}
+
+/// Sends a text; the code of the error if that fails.
+async fn send(client: &SioClient, text: &str) -> Result<Value, Value> {
+    let message = json!({ "room": "lobby", "text": text });
+    let ack = client.call("chat:send_message", &message).await.unwrap();
+    if ack["ok"] == true {
+        Ok(ack["data"].clone())
+    } else {
+        Err(ack["error"]["code"].clone())
+    }
+}
+
+#[tokio::test]
+async fn a_reload_takes_the_new_words_of_a_rule_and_keeps_the_old_ones_without_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = folder.path().join("words.txt");
+    fs::write(&words, "bad\n").unwrap();
+    let settings = format!(
+        "[auth]\nsecret = {OLD:?}\n[[moderation.rules]]\nwords_file = {words:?}\naction = \"refuse\"\n"
+    );
+    let service = Service::start(&settings).await;
+    let auth = json!({ "token": token::for_user(OLD, "alice") });
+    let alice = SioClient::connect(service.server.addr(), "/", &auth)
+        .await
+        .unwrap();
+    alice.call("chat:join", &json!("lobby")).await.unwrap();
+    let refused = Err(json!("refused"));
+    assert_eq!(send(&alice, "so bad").await, refused);
+    send(&alice, "worse").await.unwrap();
+
+    fs::write(&words, "worse\n").unwrap();
+    service.reload(&settings).await;
+    service.logs("reloaded the settings", "moderation.rules").await;
+    assert_eq!(send(&alice, "worse").await, refused);
+    send(&alice, "so bad").await.unwrap();
+
+    fs::remove_file(&words).unwrap();
+    service.reload(&settings).await;
+    service
+        .logs("failed to reload the settings", "one word a line")
+        .await;
+    assert_eq!(send(&alice, "worse").await, refused);
+    let metrics = http::get(service.server.addr(), "/metrics").await.unwrap();
+    let metrics = metrics.text();
+    let counted = "roomful_moderation_rule_matches_total{action=\"refuse\"} 3";
+    assert!(metrics.contains(counted), "{metrics}");
 }

@@ -75,8 +75,8 @@ pub use position::LogPosition;
 pub use reports::{NewReport, Report, ReportPage, ReportQuota, ReportState, Reported, Resolution};
 pub use rows::{
     Appended, ChosenStatus, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxCursor, InboxRow, Joined,
-    Marked, Member, MessageState, NewEntry, Page, REACTING_USERS, Range, Reactions, Recorded, Rejected, Role,
-    RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
+    Marked, Member, MessageState, NewEntry, Page, ProfileChange, REACTING_USERS, Range, Reaction, Reactions,
+    Recorded, Rejected, Role, RoomChange, RoomId, RoomKind, RoomRow, Unread, UserRow,
 };
 pub use schema::{SchemaState, SchemaVersions};
 pub use sessions::{

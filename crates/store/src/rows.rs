@@ -213,6 +213,17 @@ pub struct Reactions {
     pub count: u64,
 }
 
+/// A reaction to a message with one emoji.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reaction {
+    /// The room.
+    pub room: RoomId,
+    /// The message.
+    pub seq: u64,
+    /// The emoji.
+    pub emoji: String,
+}
+
 /// Users that one message lists, over all its reactions.
 pub const REACTING_USERS: u32 = 100;
 
@@ -469,12 +480,36 @@ pub struct UserRow {
     pub user_id: String,
     /// The last display name.
     pub name: Option<String>,
-    /// The latest time the user was seen.
+    /// The URL of their picture.
+    pub avatar: Option<String>,
+    /// The app's own fields: a JSON object.
+    pub metadata: Option<String>,
+    /// When the app's backend set the profile; 0 if it never did.
+    pub profile_set_at: i64,
+    /// The latest time the user was seen; 0 if they never connected.
     pub last_seen: i64,
     /// The chosen status.
     pub status: ChosenStatus,
     /// Text of the status.
     pub status_text: Option<String>,
+}
+
+impl UserRow {
+    /// The latest time the user was seen; `None` if they never connected.
+    pub fn seen(&self) -> Option<i64> {
+        (self.last_seen > 0).then_some(self.last_seen)
+    }
+}
+
+/// A change of a profile: `None` leaves a field as it is, `Some(None)` removes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProfileChange {
+    /// The display name.
+    pub name: Option<Option<String>>,
+    /// The URL of the picture.
+    pub avatar: Option<Option<String>>,
+    /// The app's own fields: a JSON object.
+    pub metadata: Option<Option<String>>,
 }
 
 /// The status that a user chose for when they are online.

@@ -272,6 +272,9 @@ export class RoomfulClient {
       this.presence.changed({ userId, status, text });
       this.#peopleChanged();
     });
+    connection.on("user:updated", (updated) => {
+      for (const room of this.#rooms.values()) room.profileChanged(updated);
+    });
     connection.on("notification:receive", (notification) => {
       if (this.notifications.received(notification)) this.#emit("notification", notification);
     });

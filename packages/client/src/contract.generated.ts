@@ -51,9 +51,12 @@ export interface Blocks {
 /** A mutation in a page of the log. */
 export interface Change {
   readonly at: number;
+  readonly clientId?: string;
   readonly emoji?: string;
   /** The mutation's own seq in the log. */
   readonly logSeq: number;
+  /** Whether the receiving user made it. Present in live reactions. */
+  readonly mine?: boolean;
   readonly removed?: boolean;
   /** The mutated message. */
   readonly seq: number;
@@ -179,6 +182,11 @@ export interface GetMembers {
   readonly room: RoomName;
 }
 
+/** `user:get {users: [id]}`. */
+export interface GetUsers {
+  readonly users: PresenceUsers;
+}
+
 /** The ack of `chat:get_history`. */
 export interface HistoryPage {
   readonly changes: readonly Change[];
@@ -268,9 +276,12 @@ export interface ListNotifications {
 /** `chat:message_edited`, `chat:message_deleted`, `chat:reaction`. */
 export interface LiveChange {
   readonly at: number;
+  readonly clientId?: string;
   readonly emoji?: string;
   /** The mutation's own seq in the log. */
   readonly logSeq: number;
+  /** Whether the receiving user made it. Present in live reactions. */
+  readonly mine?: boolean;
   readonly removed?: boolean;
   readonly room: RoomName;
   /** The mutated message. */
@@ -296,6 +307,8 @@ export interface MarkedBy {
 
 /** One member of [`MembersPage`]. */
 export interface Member {
+  /** The URL of the picture. */
+  readonly avatar: string | null;
   readonly deliveredSeq: number;
   readonly name: string | null;
   readonly readSeq: number;
@@ -318,6 +331,8 @@ export type Mentions = readonly string[];
 /** A message as clients see it, in `chat:receive_message` and in pages. */
 export interface Message {
   readonly at: number;
+  /** The URL of the author's present picture. */
+  readonly avatar?: string;
   readonly clientId?: string;
   readonly deleted?: boolean;
   readonly editedAt?: number;
@@ -425,6 +440,8 @@ export interface NotificationPage {
 
 /** One user of [`OnlineUsers`]. */
 export interface OnlineUser {
+  /** The URL of the picture. */
+  readonly avatar: string | null;
   readonly lastSeen: number;
   readonly name: string | null;
   readonly status: Status;
@@ -485,6 +502,8 @@ export interface React {
 export interface Reactions {
   readonly count: number;
   readonly emoji: string;
+  /** Whether the asking user is among them. Present in the pages that a user asks for. */
+  readonly mine?: boolean;
   readonly userIds: readonly string[];
 }
 
@@ -729,10 +748,35 @@ export interface UserOnline {
   readonly userId: string;
 }
 
+/** A user's profile. Fields that the user does not have are `null`. */
+export interface UserProfile {
+  /** The URL of the picture. */
+  readonly avatar: string | null;
+  readonly metadata: Metadata | null;
+  readonly name: string | null;
+  readonly userId: string;
+}
+
+/** The ack of `user:get`, in the order of the request. */
+export interface UserProfiles {
+  readonly users: readonly UserProfile[];
+}
+
 /** `presence:status`. `text` is `null` if the user has none. */
 export interface UserStatus {
   readonly status: Status;
   readonly text: string | null;
+  readonly userId: string;
+}
+
+/** `user:updated`: a user has a new profile. */
+export interface UserUpdated {
+  /** When it was changed, in milliseconds since 1970. */
+  readonly at: number;
+  /** The URL of the picture. */
+  readonly avatar: string | null;
+  readonly metadata: Metadata | null;
+  readonly name: string | null;
   readonly userId: string;
 }
 
@@ -803,6 +847,8 @@ export interface ClientEvents {
   "user:block": { payload: BlockRequest; ack: Blocked };
   /** Lists the users whom the user has blocked. */
   "user:blocks": { payload: null | Nothing; ack: Blocks };
+  /** Returns the profiles of users. */
+  "user:get": { payload: GetUsers; ack: UserProfiles };
   /** Ends a block. */
   "user:unblock": { payload: BlockRequest; ack: Unblocked };
 }
@@ -863,4 +909,6 @@ export interface ServerEvents {
   "token:expiring": TokenExpires;
   /** The user has blocked or unblocked somebody, to the user's other sockets. */
   "user:block_changed": BlockChanged;
+  /** A user has a new profile, to users who share a room. */
+  "user:updated": UserUpdated;
 }

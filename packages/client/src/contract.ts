@@ -34,6 +34,8 @@ export type Status = Exclude<AnyStatus, "offline">;
 export interface Presence extends Pick<PresenceState, "userId" | "status"> {
   readonly text?: string | null;
   readonly name?: string | null;
+  /** The URL of the picture. It comes from a token or the app's backend: check its scheme before use. */
+  readonly avatar?: string | null;
   readonly lastSeen?: number | null;
 }
 

@@ -29,6 +29,16 @@ export class MemberList {
     return true;
   }
 
+  /** A user has a new profile. False if they are no known member. */
+  rename(userId: string, profile: Pick<Presence, "name" | "avatar">): boolean {
+    const listed = this.#listed.get(userId);
+    if (listed) this.#listed.set(userId, { ...listed, ...profile });
+    const isOnline = this.#online.some((user) => user.userId === userId);
+    if (isOnline)
+      this.#online = this.#online.map((user) => (user.userId === userId ? { ...user, ...profile } : user));
+    return listed !== undefined || isOnline;
+  }
+
   clear(): void {
     this.#online = [];
     this.#listed.clear();

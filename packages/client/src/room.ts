@@ -15,6 +15,7 @@ import {
   type ModerationOrder,
   type Page,
   type Request,
+  type ServerEvents,
 } from "./contract.ts";
 import { LawChecker } from "./laws.ts";
 import { MemberList } from "./members.ts";
@@ -553,6 +554,11 @@ export class Room implements Store<RoomSnapshot> {
       // The next change of presence fetches the list again.
       this.#membershipChanged ||= fetchAll;
     }
+  }
+
+  /** A user has a new profile. */
+  profileChanged({ userId, name, avatar }: ServerEvents["user:updated"]): void {
+    if (this.#members.rename(userId, { name, avatar })) this.#publishMembers();
   }
 
   #publishMembers(): void {

@@ -1,7 +1,7 @@
 // The public surface of @roomful/react.
 "use client";
 
-export { Avatar } from "./components/avatar.tsx";
+export { Avatar, type AvatarProps } from "./components/avatar.tsx";
 export { Chat, type ChatProps } from "./components/chat.tsx";
 export { Composer, type ComposerProps } from "./components/composer.tsx";
 export { ConnectionBanner } from "./components/connection_banner.tsx";
@@ -28,6 +28,7 @@ export {
   type MessagesView,
 } from "./hooks.ts";
 export { RoomfulProvider, useClient, useTexts, type RoomfulProviderProps } from "./provider.tsx";
-export { Markdown, plainText, safeUrl, type MarkdownProps } from "./text/markdown.tsx";
+export { Markdown, plainText, type MarkdownProps } from "./text/markdown.tsx";
+export { safeUrl } from "./text/safe_url.ts";
 export type { Names } from "./text/names.ts";
 export { english, type Texts } from "./text/texts.ts";

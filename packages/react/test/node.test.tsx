@@ -2,12 +2,13 @@
 
 import { RoomfulClient } from "@roomful/client";
 import { StrictMode } from "react";
-import { renderToString } from "react-dom/server";
+import { renderToStaticMarkup, renderToString } from "react-dom/server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { clientFor, closeClients, until } from "../../client/test/server.ts";
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import {
+  Avatar,
   Chat,
   Markdown,
   Members,
@@ -154,6 +155,26 @@ describe("Markdown", () => {
       const text = Array.from({ length: 12 }, () => odd[next() % odd.length]).join("");
       expect(html(text, ["a"])).not.toMatch(/<(script|img|iframe|b|i)[\s>]/);
     }
+  });
+});
+
+describe("faces", () => {
+  test("a face shows a picture of the web, and initials for any other URL", () => {
+    const html = (src?: string | null) => renderToStaticMarkup(<Avatar userId="ada" name="Ada" src={src} />);
+    expect(html("https://x.test/a.png")).toContain('<img src="https://x.test/a.png" alt=""');
+    expect(html("https://x.test/a.png")).toContain('referrerPolicy="no-referrer"');
+    const others = ["javascript:alert(1)", "data:image/svg+xml,<svg/>", "//x.test/a", "/a.png", "https://", ""];
+    for (const other of [...others, null, undefined]) {
+      expect(html(other)).not.toContain("<img");
+      expect(html(other)).toContain(">A<");
+    }
+  });
+
+  test("a face beside a name is decoration, and one alone has a text alternative", () => {
+    expect(renderToStaticMarkup(<Avatar userId="ada" name="Ada" />)).toContain('aria-hidden="true"');
+    const alone = renderToStaticMarkup(<Avatar userId="ada" name="Ada" alt="Ada" />);
+    expect(alone).toContain('role="img" aria-label="Ada"');
+    expect(alone).not.toContain("aria-hidden");
   });
 });
 

@@ -8,7 +8,6 @@ use serde_json::value::{RawValue, to_value};
 
 use super::{NO_ROOM, existing, user_id};
 use crate::{
-    app::App,
     error::ChatError,
     events::chat::{GetHistory, SendMessage, Span},
     handlers::message::{self, Admitted},
@@ -16,7 +15,7 @@ use crate::{
     middleware::auth::display_name,
     reply::{Answer, Reply},
     server::ChatServer,
-    types::{Limits, Metadata, UserId},
+    types::{Limits, Metadata},
 };
 
 /// A message to post. The fields are those of `chat:send_message`.
@@ -102,7 +101,8 @@ impl ChatServer {
     /// future does not cancel a post that is queued for its commit.
     ///
     /// # Errors
-    /// `refused` if a hook does not allow it, `not_found` if the room does not exist, `conflict` if the id belongs to another message, and the
+    /// `refused` if a rule or a hook does not allow it, `not_found` if the room does not exist, `conflict` if
+    /// the id belongs to another message, and the
     /// validation errors of `chat:send_message`.
     pub async fn post(&self, room: &str, mut post: Post) -> Result<Posted, ChatError> {
         let app = &self.app;
@@ -115,9 +115,10 @@ impl ChatServer {
         } = asked;
         let sender = (&user, client_id.as_deref());
         let Admitted { body, stored } = message::admit(app, &room, sender, &mut draft).await?;
+        let profile = app.profiles.one(&user).await?;
         let name = match name {
             Some(name) => display_name(&name),
-            None => remembered_name(app, &user).await?,
+            None => profile.name.clone(),
         };
         let place = Arc::clone(&app.calls)
             .acquire_owned()
@@ -128,6 +129,7 @@ impl ChatServer {
         let pending = PendingWrite {
             user,
             name,
+            avatar: profile.avatar.clone(),
             client_id,
             content: WriteContent::Message(draft),
             body,
@@ -179,17 +181,12 @@ impl ChatServer {
             limit: limit.unwrap_or(limits.default_page).min(limits.max_page),
         };
         let (reply, answer) = Reply::to_caller(Arc::clone(&app.metrics));
-        message::answer_history(app, &room, &ask, reply).await;
+        message::answer_history(app, &room, &ask, None, reply).await;
         match answer.await.unwrap_or(Err(ChatError::Internal)) {
             Err(ChatError::Forbidden) => Err(NO_ROOM),
             answer => answer,
         }
     }
-}
-
-async fn remembered_name(app: &App, user: &UserId) -> Result<Option<Arc<str>>, ChatError> {
-    let known = app.store.users(&[user.to_string()]).await?.pop();
-    Ok(known.and_then(|user| user.name).map(Arc::from))
 }
 
 fn broken(error: &serde_json::Error) -> ChatError {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use roomful_store::LogPosition;
+use roomful_store::{LogPosition, ProfileChange};
 
 use super::user_id;
 use crate::{
@@ -14,12 +14,13 @@ use crate::{
         connection::SessionEnded,
         presence::{State, Status},
     },
+    handlers::profile,
     log::control::Control,
-    middleware::auth::next_second,
+    middleware::auth::{display_name, next_second},
     presence::device::Device,
     server::ChatServer,
     session::Session,
-    types::UserId,
+    types::{Metadata, Profile, UserId, names::check_avatar},
 };
 
 /// The stored and live data of a user.
@@ -27,8 +28,8 @@ use crate::{
 pub struct UserState {
     /// Their presence.
     pub presence: Presence,
-    /// Their last known name.
-    pub name: Option<String>,
+    /// Their profile.
+    pub profile: Profile,
     /// Their connections.
     pub devices: Vec<Device>,
 }
@@ -76,7 +77,7 @@ impl ChatServer {
         let app = &self.app;
         let user = user_id(user)?;
         let ids = vec![user.to_string()];
-        let known = app.store.users(&ids).await?.pop();
+        let profile = app.profiles.one(&user).await?;
         let mut devices: Vec<_> = sockets_of(app, &user).iter().filter_map(Device::of).collect();
         devices.extend(app.presence.devices_elsewhere(&user).await);
         let state = app
@@ -88,11 +89,32 @@ impl ChatServer {
         match state {
             Some(presence) if presence.last_seen.is_some() || !devices.is_empty() => Ok(UserState {
                 presence,
-                name: known.and_then(|user| user.name),
+                profile: Profile::clone(&profile),
                 devices,
             }),
             _ => Err(ChatError::NotFound("nobody of this id was ever here")),
         }
+    }
+
+    /// A user's profile.
+    ///
+    /// # Errors
+    /// `invalid_request` for an invalid id.
+    pub async fn profile(&self, user: &str) -> Result<Profile, ChatError> {
+        let profile = self.app.profiles.one(&user_id(user)?).await?;
+        Ok(Profile::clone(&profile))
+    }
+
+    /// Changes a user's profile. It wins over the tokens that were issued before. Returns the profile after
+    /// the change.
+    ///
+    /// # Errors
+    /// `invalid_request` or `payload_too_large` for an invalid id or field; `unavailable` if it is unknown
+    /// whether all nodes learn of it.
+    pub async fn set_profile(&self, user: &str, change: ProfileChange) -> Result<Profile, ChatError> {
+        let (app, user) = (Arc::clone(&self.app), user_id(user)?);
+        let change = checked(change, app.config.limits.metadata_bytes)?;
+        run_to_completion(async move { profile::set(&app, &user, &change).await }).await
     }
 
     /// The presence of users as others see it, in the order of the request. Invisible users show as offline.
@@ -188,4 +210,26 @@ pub(crate) async fn send_away(app: &App, user: &UserId, told: &Control) -> Resul
         cluster.command(told).await?;
     }
     Ok(closed + on_other_nodes)
+}
+
+/// The change with a clean name, if all its fields are valid.
+fn checked(mut change: ProfileChange, most_bytes: usize) -> Result<ProfileChange, ChatError> {
+    if let Some(Some(name)) = &change.name {
+        let clean = display_name(name).ok_or_else(|| {
+            ChatError::InvalidRequest("name must contain a visible character; null removes it".to_owned())
+        })?;
+        change.name = Some(Some(clean.to_string()));
+    }
+    if let Some(Some(avatar)) = &change.avatar {
+        check_avatar(avatar).map_err(|must| ChatError::InvalidRequest(format!("avatar {must}")))?;
+    }
+    if let Some(Some(metadata)) = &change.metadata {
+        if metadata.len() > most_bytes {
+            let message = format!("metadata is larger than {most_bytes} bytes of JSON");
+            return Err(ChatError::PayloadTooLarge(message));
+        }
+        let object = serde_json::from_str(metadata).ok().and_then(Metadata::new);
+        object.ok_or_else(|| ChatError::InvalidRequest("metadata must be an object".to_owned()))?;
+    }
+    Ok(change)
 }

@@ -14,7 +14,7 @@ use crate::{
         connection::SessionEnded,
         moderation::{Moderation, ModerationAction},
     },
-    handlers::membership,
+    handlers::{membership, profile},
     log::control::{Control, ControlHandler},
     moderation,
     types::{RoomName, UserId},
@@ -65,6 +65,10 @@ impl ControlHandler for App {
                 on,
                 at,
             } => moderation::block_changed_elsewhere(self, user.into(), blocked.into(), on, at),
+            Control::ProfileChanged { user, at } => {
+                self.profiles.forget(&user);
+                tokio::spawn(async move { profile::changed_elsewhere(&self, user.into(), at).await });
+            }
             Control::Notified {
                 id,
                 notice,
@@ -78,6 +82,7 @@ impl ControlHandler for App {
         if let Some(cluster) = &self.cluster {
             cluster.watermarks.clear();
         }
+        self.profiles.clear();
     }
 }
 

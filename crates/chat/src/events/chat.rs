@@ -280,6 +280,8 @@ pub(crate) struct MembersPage<'a> {
 pub(crate) struct MemberView<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) name: Option<&'a str>,
+    /// The URL of the picture.
+    pub(crate) avatar: Option<&'a str>,
     pub(crate) role: &'static str,
     pub(crate) read_seq: u64,
     pub(crate) delivered_seq: u64,
@@ -414,6 +416,8 @@ pub(crate) struct OnlineUsers<'a> {
 pub(crate) struct OnlineUser<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) name: Option<&'a str>,
+    /// The URL of the picture.
+    pub(crate) avatar: Option<&'a str>,
     pub(crate) status: super::presence::Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<&'a str>,

@@ -1,6 +1,6 @@
 //! Mutations of messages and the views of log entries: edit, delete and react events, live and in pages.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,9 @@ pub(crate) struct MessageView<'a> {
     pub(crate) user_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<&'a str>,
+    /// The URL of the author's present picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) avatar: Option<Arc<str>>,
     pub(crate) at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<&'a str>,
@@ -136,6 +139,9 @@ pub(crate) struct ReactionsView<'a> {
     pub(crate) emoji: &'a str,
     pub(crate) user_ids: &'a [String],
     pub(crate) count: u64,
+    /// Whether the asking user is among them. Present in the pages that a user asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mine: Option<bool>,
 }
 
 /// A mutation as clients see it. Its kind decides which optional fields are present.
@@ -149,11 +155,16 @@ pub(crate) struct ChangeView<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) emoji: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) removed: Option<bool>,
+    /// Whether the receiving user made it. Present in live reactions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mine: Option<bool>,
 }
 
 /// `chat:message_edited`, `chat:message_deleted`, `chat:reaction`.

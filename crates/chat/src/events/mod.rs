@@ -15,6 +15,7 @@ pub(crate) mod notification;
 pub(crate) mod presence;
 pub(crate) mod reports;
 mod shapes;
+pub(crate) mod user;
 pub mod webhook;
 
 use roomful_socket::Payload;
@@ -55,10 +56,11 @@ pub(crate) enum EventKind {
     Unblock,
     Blocks,
     Report,
+    GetUsers,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Join,
         Self::Leave,
         Self::Send,
@@ -88,6 +90,7 @@ impl EventKind {
         Self::Unblock,
         Self::Blocks,
         Self::Report,
+        Self::GetUsers,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -121,6 +124,7 @@ impl EventKind {
             Self::Unblock => blocks::UNBLOCK,
             Self::Blocks => blocks::BLOCKS,
             Self::Report => reports::REPORT,
+            Self::GetUsers => user::GET,
         }
     }
 
@@ -159,6 +163,7 @@ pub(crate) enum Command {
     Unblock(blocks::BlockUser),
     Blocks,
     Report(reports::ReportMessage),
+    GetUsers(user::GetUsers),
 }
 
 impl Command {
@@ -217,6 +222,7 @@ impl Command {
             EventKind::Unblock => Self::Unblock(blocks::BlockUser::read(fields)?),
             EventKind::Blocks => Self::Blocks,
             EventKind::Report => Self::Report(reports::ReportMessage::read(fields, limits)?),
+            EventKind::GetUsers => Self::GetUsers(user::GetUsers::read(fields, limits)?),
         })
     }
 }

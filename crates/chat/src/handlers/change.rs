@@ -32,6 +32,7 @@ pub(crate) async fn change(context: &Context, mut ask: ChangeMessage, reply: Rep
     let pending = PendingWrite {
         user: me.user.clone(),
         name: me.name(),
+        avatar: None,
         client_id: ask.client_id,
         content: WriteContent::Change(ask.seq, ask.change),
         body: prepared.body,
@@ -57,25 +58,25 @@ struct Prepared {
     stored: Option<Recorded>,
 }
 
-/// Checks the change, and asks the hooks about an edit, which may change its text.
+/// Checks the change. Applies the content rules to an edit and asks the hooks about it; both may change its
+/// text.
 async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared, ChatError> {
     let room = context.my_room(&ask.room).await?;
-    let may_be_retry = ask.client_id.is_some();
     let (mut replacement, mut stored) = (None, None);
+    let target = (ask.seq, ask.client_id.is_some());
     match &mut ask.change {
         Change::Edit { text } => {
             let why = "only its author may edit a message";
-            let message = author_of(context, &room, (ask.seq, may_be_retry), NotAuthor::Refused(why)).await?;
+            let message = author_of(context, &room, target, NotAuthor::Refused(why)).await?;
             let (user, client_id) = (&context.me.user, ask.client_id.as_deref());
+            context.app.apply_rules(&room, user, text)?;
             let edit = (ask.seq, &mut *text);
             stored = context.app.ask_about_edit(&room, user, client_id, edit).await?;
             if !context.app.config.keep_edits {
                 replacement = message.and_then(|message| edited_body(&message, text));
             }
         }
-        Change::Delete => {
-            drop(author_of(context, &room, (ask.seq, may_be_retry), NotAuthor::Moderator).await?)
-        }
+        Change::Delete => drop(author_of(context, &room, target, NotAuthor::Moderator).await?),
         // Every member may react. The store checks that the message exists.
         Change::Reaction { .. } => {}
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use roomful_socket::{Prepared, Reason, Socket};
 use roomful_store::LogPosition;
 
+use super::profile;
 use crate::{
     app::{App, Context},
     connection_log,
@@ -35,6 +36,10 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
     app.notifications.connect(&me, &socket, greeting.as_ref());
     if restored.is_none() {
         app.connections.connected(&me.user, &socket);
+    }
+    if let Some(profile) = app.profiles.get(&me.user) {
+        // The backend may have changed it after the connect read it.
+        me.adopt_profile(&profile);
     }
     // Presence comes before any wait for a commit: a connected user is online.
     app.presence.connect(&me, &socket).await;
@@ -116,13 +121,14 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
 /// `token:refresh`: the new claims take effect at once.
 pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<TokenExpires, ChatError> {
     let Context { app, socket, me } = context;
-    let claims = app.verify(&ask.token).await?;
+    let mut claims = app.verify(&ask.token).await?;
     if claims.user != me.user {
         return Err(ChatError::Unauthorized(
             "the new token is for another user; connect anew to change users",
         ));
     }
     app.check_revoked(&claims.user, claims.issued_at).await?;
+    profile::adopt(app, &mut claims, &*app.profiles.one(&me.user).await?);
     let (expires_at, name) = (claims.expires_at, claims.name.clone());
     let lost = me.renew(claims);
     for room in &lost {

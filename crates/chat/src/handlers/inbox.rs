@@ -8,6 +8,7 @@ use crate::{
     events::inbox::{AskInbox, InboxPage, InboxRoom, cursor},
     log::view,
     middleware::price,
+    profiles::FoundProfiles,
     reply::Reply,
     types::RoomName,
 };
@@ -33,9 +34,12 @@ pub(crate) async fn inbox(context: &Context, ask: &AskInbox, reply: Reply) {
         .iter()
         .filter_map(|row| Some((name(context, row)?, row)))
         .collect();
+    let last = rows.iter().filter_map(|(_, row)| row.last_message.as_ref());
+    let authors = last.map(|entry| entry.user_id.as_str());
+    let authors = context.app.profiles.of_authors(authors).await;
     context.me.add_debt(price::of_inbox(inbox.rooms.len()));
     reply.succeed(&InboxPage {
-        rooms: rows.iter().map(|(name, row)| line(name, row)).collect(),
+        rooms: rows.iter().map(|(name, row)| line(name, row, &authors)).collect(),
         next,
     });
 }
@@ -46,12 +50,14 @@ fn name(context: &Context, row: &InboxRow) -> Option<RoomName> {
     context.me.allows(&name).then_some(name)
 }
 
-fn line<'a>(room: &'a RoomName, row: &'a InboxRow) -> InboxRoom<'a> {
+fn line<'a>(room: &'a RoomName, row: &'a InboxRow, authors: &FoundProfiles) -> InboxRoom<'a> {
     InboxRoom {
         room,
         epoch: &row.room.epoch,
         head: row.room.head,
-        last_message: view::last_message(room, &row.room, row.last_message.as_ref()),
+        last_message: view::last_message(room, &row.room, row.last_message.as_ref(), |author| {
+            authors.get(author)?.avatar.clone()
+        }),
         unread: row.unread.messages,
         mentions: row.unread.mentions,
         read_seq: row.member.read_seq,

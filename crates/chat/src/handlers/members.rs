@@ -12,6 +12,7 @@ use crate::{
         presence::Status,
     },
     middleware::price,
+    profiles::FoundProfiles,
     reply::Reply,
 };
 
@@ -22,7 +23,7 @@ const MEMBER_BYTES: usize = 96;
 struct Found {
     members: Vec<Member>,
     more: bool,
-    names: HashMap<String, String>,
+    profiles: FoundProfiles,
     statuses: HashMap<String, Status>,
 }
 
@@ -41,8 +42,10 @@ pub(crate) async fn members(context: &Context, ask: &GetMembers, reply: Reply) {
             .filter(|_| found.more)
             .map(|member| member.user_id.as_str()),
     };
-    let bytes =
-        |member: &MemberView<'_>| MEMBER_BYTES + member.user_id.len() + member.name.map_or(0, str::len);
+    let bytes = |member: &MemberView<'_>| {
+        let texts = [member.name, member.avatar].into_iter().flatten();
+        MEMBER_BYTES + member.user_id.len() + texts.map(str::len).sum::<usize>()
+    };
     let bytes = page.members.iter().map(bytes).sum();
     context.me.add_debt(price::of_answer(bytes));
     reply.succeed(&page);
@@ -59,15 +62,12 @@ async fn look_up(context: &Context, ask: &GetMembers) -> Result<Found, ChatError
     let more = members.len() > limit;
     members.truncate(limit);
     let ids: Vec<_> = members.iter().map(|member| member.user_id.clone()).collect();
-    let users = app.store.users(&ids).await?;
+    let profiles = app.profiles.of(ids.iter().map(String::as_str)).await?;
     let states = app.presence.states(ids, Some(&me.user)).await?;
     Ok(Found {
         members,
         more,
-        names: users
-            .into_iter()
-            .filter_map(|user| Some((user.user_id, user.name?)))
-            .collect(),
+        profiles,
         statuses: states
             .into_iter()
             .map(|state| (state.user_id, state.status))
@@ -76,9 +76,11 @@ async fn look_up(context: &Context, ask: &GetMembers) -> Result<Found, ChatError
 }
 
 fn view<'a>(member: &'a Member, found: &'a Found) -> MemberView<'a> {
+    let profile = found.profiles.get(member.user_id.as_str());
     MemberView {
         user_id: &member.user_id,
-        name: found.names.get(&member.user_id).map(String::as_str),
+        name: profile.and_then(|profile| profile.name.as_deref()),
+        avatar: profile.and_then(|profile| profile.avatar.as_deref()),
         role: match member.role {
             Role::Member => "member",
             Role::Moderator => "moderator",

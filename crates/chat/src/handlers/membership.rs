@@ -20,7 +20,10 @@ use crate::{
         InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, ROOM_ADDED, ROOM_REMOVED, Removal, RoomAdded,
         RoomRemoved, UserInRoom,
     },
-    log::{control::Control, view::PageView},
+    log::{
+        control::Control,
+        page_view::{PageContext, PageView},
+    },
     middleware::price,
     recovery,
     reply::Reply,
@@ -37,6 +40,7 @@ const TOO_BUSY: ChatError = ChatError::Unavailable("messages arrive faster than 
 struct Found {
     membership: Membership,
     caught: Caught,
+    context: PageContext,
     unread: Unread,
 }
 
@@ -131,10 +135,13 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     if ask.limit == 0 {
         page.history.empty();
     }
-    me.add_debt(price::of_answer(price::page_bytes(&page.history)));
+    let context = PageContext::read(app, Some(&me.user), [(room.id, &page.history)].into_iter()).await?;
+    let bytes = price::page_bytes(&page.history) + context.bytes(&page.history);
+    me.add_debt(price::of_answer(bytes));
     Ok(Found {
         membership,
         caught: from.caught(room, page),
+        context,
         unread,
     })
 }
@@ -217,7 +224,7 @@ async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: R
     let (room, head) = (room.clone(), *head);
     app.presence.enter(&me.user, room.id);
     let member = &found.membership.member;
-    let PageView { messages, changes } = PageView::of(&room, &found.caught.page.history);
+    let PageView { messages, changes } = PageView::of(&room, &found.caught.page.history, &found.context);
     let answer = Joined {
         room: &room.name,
         epoch: &room.epoch,

@@ -12,8 +12,8 @@ use crate::{
         log::PageBounds,
     },
     log::{
+        page_view::{PageContext, PageView},
         pending::{PendingWrite, WriteContent},
-        view::PageView,
     },
     middleware::price,
     reply::Reply,
@@ -38,6 +38,7 @@ pub(crate) async fn send(context: &Context, mut ask: SendMessage, reply: Reply) 
     let pending = PendingWrite {
         user: me.user.clone(),
         name: me.name(),
+        avatar: me.avatar(),
         client_id,
         content: WriteContent::Message(draft),
         body: admitted.body,
@@ -68,8 +69,8 @@ pub(crate) struct Admitted {
     pub(crate) stored: Option<Recorded>,
 }
 
-/// Checks the draft against the room, and asks the hooks about it, which may change it. `sender` is the user
-/// and the client id.
+/// Checks the draft against the room, applies the content rules to its text, and asks the hooks about it. Rules
+/// and hooks may change it. `sender` is the user and the client id.
 pub(crate) async fn admit(
     app: &App,
     room: &Room,
@@ -77,6 +78,7 @@ pub(crate) async fn admit(
     draft: &mut Draft,
 ) -> Result<Admitted, ChatError> {
     check_reply(app, room, draft).await?;
+    app.apply_rules(room, sender.0, &mut draft.text)?;
     let stored = app.ask_about_message(room, sender.0, sender.1, draft).await?;
     let body = serde_json::to_string(draft).map_err(|error| {
         tracing::error!(%error, "failed to encode a message");
@@ -102,15 +104,22 @@ pub(crate) async fn history(context: &Context, ask: &GetHistory, reply: Reply) {
         Ok(room) => room,
         Err(error) => return reply.fail(&error),
     };
-    let bytes = answer_history(&context.app, &room, ask, reply).await;
+    let bytes = answer_history(&context.app, &room, ask, Some(&context.me.user), reply).await;
     context.me.add_debt(price::of_answer(bytes));
 }
 
-/// Replies with a page of the room and returns its size in bytes. The caller has checked access.
-pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, reply: Reply) -> usize {
-    match read(app, room, ask).await {
-        Ok(Page { history, bounds }) => {
-            let PageView { messages, changes } = PageView::of(room, &history);
+/// Replies with a page of the room and returns its size in bytes. `reader` is `None` for the backend. The
+/// caller has checked access.
+pub(crate) async fn answer_history(
+    app: &App,
+    room: &Room,
+    ask: &GetHistory,
+    reader: Option<&UserId>,
+    reply: Reply,
+) -> usize {
+    match read(app, room, ask, reader).await {
+        Ok((Page { history, bounds }, context)) => {
+            let PageView { messages, changes } = PageView::of(room, &history, &context);
             reply.succeed(&HistoryPage {
                 room: &room.name,
                 epoch: &room.epoch,
@@ -118,7 +127,7 @@ pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, rep
                 changes,
                 bounds,
             });
-            price::page_bytes(&history)
+            price::page_bytes(&history) + context.bytes(&history)
         }
         Err(error) => {
             reply.fail(&error);
@@ -127,7 +136,12 @@ pub(crate) async fn answer_history(app: &App, room: &Room, ask: &GetHistory, rep
     }
 }
 
-async fn read(app: &App, room: &Room, ask: &GetHistory) -> Result<Page, ChatError> {
+async fn read(
+    app: &App,
+    room: &Room,
+    ask: &GetHistory,
+    reader: Option<&UserId>,
+) -> Result<(Page, PageContext), ChatError> {
     // Nothing above the delivered head: history must not overtake the live event.
     let upto = room.head();
     let range = match ask.span {
@@ -138,7 +152,9 @@ async fn read(app: &App, room: &Room, ask: &GetHistory) -> Result<Page, ChatErro
             upto,
         },
     };
-    page(app, room, range, ask.limit).await
+    let page = page(app, room, range, ask.limit).await?;
+    let context = PageContext::read(app, reader, [(room.id, &page.history)].into_iter()).await?;
+    Ok((page, context))
 }
 
 /// A page of a room's log, and where it ends there.
@@ -148,7 +164,7 @@ pub(crate) struct Page {
 }
 
 /// Reads a page of a room's log.
-pub(crate) async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Result<Page, ChatError> {
+async fn page(app: &App, room: &Room, range: Range, limit: u32) -> Result<Page, ChatError> {
     // With a limit of 0 the reply still describes the log, so read one entry and drop it.
     let page = roomful_store::Page {
         range,

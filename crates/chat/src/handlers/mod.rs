@@ -10,6 +10,7 @@ pub(crate) mod message;
 pub(crate) mod moderation;
 pub(crate) mod notification;
 pub(crate) mod presence;
+pub(crate) mod profile;
 pub(crate) mod receipt;
 pub(crate) mod reports;
 pub(crate) mod sync;

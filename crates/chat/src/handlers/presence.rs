@@ -1,8 +1,9 @@
 //! Handlers for online users, presence subscriptions and statuses.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use roomful_socket::Socket;
+use roomful_store::RoomId;
 
 use crate::{
     app::{App, Context},
@@ -14,6 +15,7 @@ use crate::{
     },
     middleware::price,
     presence::tracker::OnlineEntry,
+    profiles::FoundProfiles,
     reply::Reply,
     room::Room,
     types::UserId,
@@ -21,6 +23,12 @@ use crate::{
 
 /// The size of a listed user without id and name, in bytes.
 const LISTED_USER_BYTES: usize = 72;
+
+/// The online users of a room, and their profiles.
+struct Online {
+    users: Vec<OnlineEntry>,
+    profiles: FoundProfiles,
+}
 
 /// `chat:get_online_users`: sends the same list as ack and as `chat:online_users`.
 pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) {
@@ -30,17 +38,26 @@ pub(crate) async fn online_users(context: &Context, ask: &InRoom, reply: Reply) 
         Err(error) => return reply.fail(&error),
     };
     app.presence.ensure_rooms_read(&[room.id]).await;
-    let online = listed(app, &room);
+    let online = Online::read(app, &room).await;
     // It goes out twice.
-    me.add_debt(price::of_answer(2 * list_bytes(&online)));
-    let users = online_list(app, &room, &online);
+    me.add_debt(price::of_answer(2 * online.bytes()));
+    let users = online.view(&room, app.clock.now_ms());
     emit_online(socket, &users);
     reply.succeed(&users);
 }
 
+/// Reads the profiles of the rooms' online users into the cache, with one call of the store for all rooms.
+pub(crate) async fn load_profiles(app: &App, rooms: &[RoomId]) {
+    let most = app.config.limits.online_users;
+    let users = rooms.iter().flat_map(|room| app.presence.online_in(*room, most));
+    let users: HashSet<_> = users.map(|entry| entry.user).collect();
+    app.profiles.of_authors(users.iter().map(|user| &**user)).await;
+}
+
 /// Sends the room's online users to a recovered socket.
-pub(crate) fn show(app: &App, socket: &Socket, room: &Room) {
-    emit_online(socket, &online_list(app, room, &listed(app, room)));
+pub(crate) async fn show(app: &App, socket: &Socket, room: &Room) {
+    let online = Online::read(app, room).await;
+    emit_online(socket, &online.view(room, app.clock.now_ms()));
 }
 
 fn emit_online(socket: &Socket, users: &OnlineUsers<'_>) {
@@ -49,45 +66,55 @@ fn emit_online(socket: &Socket, users: &OnlineUsers<'_>) {
     }
 }
 
-/// The room's online users, within the limits of a list.
-fn listed(app: &App, room: &Room) -> Vec<OnlineEntry> {
-    let limits = &app.config.limits;
-    let mut online = app.presence.online_in(room.id, limits.online_users);
-    // The list goes out twice, and must leave room in the outgoing buffer.
-    let mut bytes = 0;
-    let fits = online.iter().take_while(|entry| {
-        bytes += listed_bytes(entry);
-        bytes <= limits.online_bytes
-    });
-    online.truncate(fits.count());
-    online
-}
-
-fn list_bytes(online: &[OnlineEntry]) -> usize {
-    online.iter().map(listed_bytes).sum()
-}
-
-fn listed_bytes(entry: &OnlineEntry) -> usize {
-    let texts = [entry.name.as_deref(), entry.choice.text.as_deref()];
-    let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
-    entry.user.len() + texts + LISTED_USER_BYTES
-}
-
-fn online_list<'a>(app: &App, room: &'a Room, online: &'a [OnlineEntry]) -> OnlineUsers<'a> {
-    let now = app.clock.now_ms();
-    OnlineUsers {
-        room: &room.name,
-        users: online.iter().map(|entry| user(entry, now)).collect(),
+impl Online {
+    /// The room's online users, within the limits of a list.
+    async fn read(app: &App, room: &Room) -> Self {
+        let limits = &app.config.limits;
+        let users = app.presence.online_in(room.id, limits.online_users);
+        let profiles = app
+            .profiles
+            .of_authors(users.iter().map(|entry| &*entry.user))
+            .await;
+        let mut online = Self { users, profiles };
+        // The list goes out twice, and must leave room in the outgoing buffer.
+        let mut bytes = 0;
+        let fits = online.users.iter().take_while(|entry| {
+            bytes += online.entry_bytes(entry);
+            bytes <= limits.online_bytes
+        });
+        let fits = fits.count();
+        online.users.truncate(fits);
+        online
     }
-}
 
-fn user(entry: &OnlineEntry, now: i64) -> OnlineUser<'_> {
-    OnlineUser {
-        user_id: &entry.user,
-        name: entry.name.as_deref(),
-        status: entry.choice.status.into(),
-        text: entry.choice.text.as_deref(),
-        last_seen: entry.last_seen(now),
+    fn bytes(&self) -> usize {
+        self.users.iter().map(|entry| self.entry_bytes(entry)).sum()
+    }
+
+    fn entry_bytes(&self, entry: &OnlineEntry) -> usize {
+        let avatar = self.avatar(&entry.user);
+        let texts = [entry.name.as_deref(), entry.choice.text.as_deref(), avatar];
+        let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
+        entry.user.len() + texts + LISTED_USER_BYTES
+    }
+
+    fn avatar(&self, user: &str) -> Option<&str> {
+        self.profiles.get(user)?.avatar.as_deref()
+    }
+
+    fn view<'a>(&'a self, room: &'a Room, now: i64) -> OnlineUsers<'a> {
+        let user = |entry: &'a OnlineEntry| OnlineUser {
+            user_id: &entry.user,
+            name: entry.name.as_deref(),
+            avatar: self.avatar(&entry.user),
+            status: entry.choice.status.into(),
+            text: entry.choice.text.as_deref(),
+            last_seen: entry.last_seen(now),
+        };
+        OnlineUsers {
+            room: &room.name,
+            users: self.users.iter().map(user).collect(),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn report(context: &Context, ask: ReportMessage) -> Result<Repo
         tracing::error!(%error, "failed to encode a report");
         ChatError::Internal
     };
-    let mut copy = view::message(&room.name, &room.epoch, &message).map_err(broken)?;
+    let mut copy = view::message(&room.name, &room.epoch, &message, None).map_err(broken)?;
     copy.reactions.clear();
     let copy = serde_json::to_value(copy).map_err(broken)?;
     let record = json!({

@@ -10,7 +10,7 @@ use crate::{
     app::Context,
     error::ChatError,
     events::inbox::{Sync, SyncRoom, Synced, SyncedRoom},
-    log::view::PageView,
+    log::page_view::{PageContext, PageView},
     middleware::price,
     recovery,
     reply::Reply,
@@ -23,6 +23,12 @@ struct InRoom {
     room: RoomRef,
     head: u64,
     caught: Caught,
+}
+
+/// The results for all rooms, in the order of the request.
+struct Read {
+    rooms: Vec<Result<InRoom, ChatError>>,
+    pages: PageContext,
 }
 
 /// `chat:sync`. A room that the user may not enter gets its own error. Unlike a join, a sync creates no
@@ -40,7 +46,7 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
         return reply.fail(&ChatError::Internal);
     };
     match read(context, &ask.rooms, found, joining.rooms()).await {
-        Ok(caught) => finish(context, &ask.rooms, &caught, joining, reply).await,
+        Ok(read) => finish(context, &ask.rooms, &read, joining, reply).await,
         Err(error) => joining.reject(move || reply.fail(&error)).await,
     }
 }
@@ -92,7 +98,7 @@ async fn read(
     asked: &[SyncRoom],
     found: Vec<Result<RoomRef, ChatError>>,
     begun: &[(RoomRef, u64)],
-) -> Result<Vec<Result<InRoom, ChatError>>, ChatError> {
+) -> Result<Read, ChatError> {
     let Context { app, me, .. } = context;
     // A user may have left a room since the first check.
     let rooms = begun.iter().map(|(room, head)| (room.id, *head)).collect();
@@ -103,21 +109,28 @@ async fn read(
         .map(|((asked, _), (room, head))| position(asked).catch_up(room, *head, app.config.limits.max_page));
     let pages = app.store.catch_up(asks.collect(), app.config.sync_bytes).await?;
     let mut pages = begun.iter().zip(pages);
-    let (mut caught, mut bytes) = (Vec::with_capacity(found.len()), 0);
+    let mut rooms = Vec::with_capacity(found.len());
     for (asked, found) in asked.iter().zip(found) {
-        caught.push(match found {
+        rooms.push(match found {
             Ok(room) => {
                 let (head, page) = pages.next().map_or((0, None), |((_, head), page)| (*head, page));
                 let page = page.ok_or(ChatError::Forbidden)?;
-                bytes += price::page_bytes(&page.history);
                 let caught = position(asked).caught(&room, page);
                 Ok(InRoom { room, head, caught })
             }
             Err(error) => Err(error),
         });
     }
-    me.add_debt(price::of_answer(bytes));
-    Ok(caught)
+    let histories = || {
+        rooms
+            .iter()
+            .flatten()
+            .map(|room| (room.room.id, &room.caught.page.history))
+    };
+    let pages = PageContext::read(app, Some(&me.user), histories()).await?;
+    let bytes = histories().map(|(_, history)| price::page_bytes(history) + pages.bytes(history));
+    me.add_debt(price::of_answer(bytes.sum()));
+    Ok(Read { rooms, pages })
 }
 
 fn position(asked: &SyncRoom) -> Position<'_> {
@@ -127,9 +140,13 @@ fn position(asked: &SyncRoom) -> Position<'_> {
     }
 }
 
-fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<InRoom, ChatError>) -> SyncedRoom<'a> {
-    match caught {
-        Ok(entered) => caught_up(entered),
+fn line<'a>(
+    asked: &'a SyncRoom,
+    found: &'a Result<InRoom, ChatError>,
+    pages: &PageContext,
+) -> SyncedRoom<'a> {
+    match found {
+        Ok(entered) => caught_up(entered, pages),
         Err(error) => SyncedRoom::Refused {
             room: &asked.room,
             error: error.body(),
@@ -137,8 +154,8 @@ fn line<'a>(asked: &'a SyncRoom, caught: &'a Result<InRoom, ChatError>) -> Synce
     }
 }
 
-fn caught_up(InRoom { room, head, caught }: &InRoom) -> SyncedRoom<'_> {
-    let PageView { messages, changes } = PageView::of(room, &caught.page.history);
+fn caught_up<'a>(InRoom { room, head, caught }: &'a InRoom, pages: &PageContext) -> SyncedRoom<'a> {
+    let PageView { messages, changes } = PageView::of(room, &caught.page.history, pages);
     SyncedRoom::Caught {
         room: &room.name,
         epoch: &room.epoch,
@@ -154,7 +171,7 @@ fn caught_up(InRoom { room, head, caught }: &InRoom) -> SyncedRoom<'_> {
 async fn finish(
     context: &Context,
     asked: &[SyncRoom],
-    caught: &[Result<InRoom, ChatError>],
+    Read { rooms, pages }: &Read,
     joining: PendingJoin,
     reply: Reply,
 ) {
@@ -162,13 +179,13 @@ async fn finish(
     let answer = Synced {
         rooms: asked
             .iter()
-            .zip(caught)
-            .map(|(asked, caught)| line(asked, caught))
+            .zip(rooms)
+            .map(|(asked, found)| line(asked, found, pages))
             .collect(),
     };
     if membership::answer_joining(joining, reply, &answer).await {
-        for caught in caught.iter().flatten() {
-            membership::enter(app, me, &caught.room);
+        for entered in rooms.iter().flatten() {
+            membership::enter(app, me, &entered.room);
         }
     }
 }

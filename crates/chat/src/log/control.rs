@@ -65,6 +65,8 @@ pub(crate) enum Control {
         on: bool,
         at: i64,
     },
+    /// The user's profile was changed at the time `at`.
+    ProfileChanged { user: String, at: i64 },
     /// A notification was posted: its users, each with its number among their notifications.
     Notified {
         id: String,

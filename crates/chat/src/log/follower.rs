@@ -4,13 +4,13 @@ mod backfill;
 
 use std::sync::{
     Arc, Weak,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicI64, AtomicUsize, Ordering},
 };
 
 use ::metrics::Counter;
 use roomful_socket::{Namespace, Reason};
 use roomful_store::{Appended, EntryKind, LogEntry, LogHead, LogPosition, Store};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Duration};
 
 use self::backfill::Gap;
 use super::{
@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     error::ChatError,
     metrics::Metrics,
+    profiles::Profiles,
     room::{Frame, Room},
     room_manager::RoomManager,
     unread::UnreadPublisher,
@@ -40,6 +41,8 @@ pub(crate) struct Follower {
     commit_applied: Notify,
     /// The cursor has moved.
     progress: Notify,
+    /// Until this monotonic time, messages do not wait for the pictures of their authors, in milliseconds.
+    no_authors_until: AtomicI64,
 }
 
 /// The parts that a [`Follower`] works with.
@@ -51,6 +54,7 @@ pub(crate) struct FollowerParts {
     pub(crate) rooms: Arc<RoomManager>,
     pub(crate) cursor: Arc<LogCursor>,
     pub(crate) unread: Arc<UnreadPublisher>,
+    pub(crate) profiles: Arc<Profiles>,
     pub(crate) inbox: Arc<EntryInbox>,
     /// `None` on a single node.
     pub(crate) cluster: Option<ClusterLog>,
@@ -64,6 +68,13 @@ pub(crate) struct ClusterLog {
     pub(crate) backfills: Counter,
 }
 
+/// Authors whose profiles are read together.
+const AUTHORS_AT_A_TIME: usize = 200;
+/// How long messages of other nodes wait for the pictures of their authors.
+const AUTHORS_PATIENCE: Duration = Duration::from_millis(250);
+/// How long messages do not wait after the store was too slow.
+const AUTHORS_PAUSE_MS: i64 = 5_000;
+
 impl Follower {
     pub(crate) fn new(parts: FollowerParts) -> Self {
         Self {
@@ -71,6 +82,7 @@ impl Follower {
             commits: AtomicUsize::new(0),
             commit_applied: Notify::new(),
             progress: Notify::new(),
+            no_authors_until: AtomicI64::new(0),
         }
     }
 
@@ -190,7 +202,10 @@ impl Follower {
     async fn apply(&self, ready: Ready<Commit>, budget: &mut DeliveryBudget) {
         match ready {
             Ready::Batch { first, next, batch } => self.apply_commit(first, next, batch, budget).await,
-            Ready::Entry(entry) => self.apply_entry(&entry, budget),
+            Ready::Entry(entry) => {
+                self.load_authors(&entry).await;
+                self.apply_entry(&entry, budget);
+            }
             Ready::NotServed { position, room } => {
                 // Its members may be connected here all the same.
                 if let RoomKey { id, name: Some(name) } = room {
@@ -238,6 +253,35 @@ impl Follower {
         self.complete(commit);
     }
 
+    /// Reads the profiles of the authors of this and the following entries, if the cache lacks the first one.
+    async fn load_authors(&self, placed: &LogEntry) {
+        let FollowerParts {
+            profiles,
+            inbox,
+            rooms,
+            clock,
+            ..
+        } = &self.parts;
+        let needs = |placed: &LogEntry| {
+            placed.entry.kind == EntryKind::Message
+                && rooms.has(placed.room)
+                && profiles.get(&placed.entry.user_id).is_none()
+        };
+        let now = clock.monotonic_ms();
+        if !needs(placed) || now < self.no_authors_until.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut authors = inbox.authors(AUTHORS_AT_A_TIME, needs);
+        authors.push(placed.entry.user_id.clone());
+        let load = profiles.of_authors(authors.iter().map(String::as_str));
+        // Delivery must not wait for a slow store again and again.
+        if tokio::time::timeout(AUTHORS_PATIENCE, load).await.is_err() {
+            self.no_authors_until
+                .store(now.saturating_add(AUTHORS_PAUSE_MS), Ordering::Relaxed);
+            tracing::warn!("failed to read the profiles of authors in time, their messages have no pictures");
+        }
+    }
+
     fn apply_entry(&self, placed: &LogEntry, budget: &mut DeliveryBudget) {
         let FollowerParts {
             cursor,
@@ -267,7 +311,9 @@ impl Follower {
         };
         unread.room_changed(&room);
         let offset = cursor.offset(*position);
-        let event = Event::of(&room, entry);
+        let author = self.parts.profiles.get(&entry.user_id);
+        let avatar = author.and_then(|author| author.avatar.clone());
+        let event = Event::of(&room, entry, avatar);
         let frame = event.and_then(|event| event.frame(&room, namespace, offset.as_deref()));
         self.deliver(&room, *position, (entry.seq, entry.at), frame, budget);
     }

@@ -133,6 +133,13 @@ impl EntryInbox {
         self.state.lock().buffer.missing()
     }
 
+    /// The authors of entries that wait and satisfy `needs`, `limit` entries at most.
+    pub(super) fn authors(&self, limit: usize, needs: impl Fn(&LogEntry) -> bool) -> Vec<String> {
+        let state = self.state.lock();
+        let entries = state.buffer.entries().take(limit).filter(|entry| needs(entry));
+        entries.map(|placed| placed.entry.user_id.clone()).collect()
+    }
+
     pub(super) fn backfill(&self, missing: Missing, page: Vec<LogEntry>) {
         self.state.lock().buffer.backfill(missing, page);
     }

@@ -9,6 +9,7 @@ pub(crate) mod control;
 mod delivery_budget;
 pub(crate) mod follower;
 pub(crate) mod inbox;
+pub(crate) mod page_view;
 pub(crate) mod pending;
 pub(crate) mod position;
 pub(crate) mod reorder_buffer;

@@ -21,6 +21,7 @@ use crate::{
 pub(crate) struct PendingWrite {
     pub(crate) user: UserId,
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) avatar: Option<Arc<str>>,
     pub(crate) client_id: Option<String>,
     pub(crate) content: WriteContent,
     /// The body of its entry, as JSON.
@@ -88,6 +89,7 @@ impl PendingWrite {
                 seq,
                 user_id: &self.user,
                 name: self.name.as_deref(),
+                avatar: self.avatar.clone(),
                 at,
                 client_id: self.client_id.as_deref(),
                 draft: Cow::Borrowed(draft),
@@ -96,7 +98,10 @@ impl PendingWrite {
                 reactions: Vec::new(),
             }),
             WriteContent::Change(target, change) => {
-                let bare = view::bare_change(*target, seq, &self.user, at);
+                let bare = ChangeView {
+                    client_id: self.client_id.as_deref(),
+                    ..view::bare_change(*target, seq, &self.user, at)
+                };
                 let (kind, change) = match change {
                     Change::Edit { text } => {
                         let text = Some(Cow::Borrowed(text.as_str()));

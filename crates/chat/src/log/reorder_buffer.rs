@@ -196,6 +196,11 @@ impl<B> ReorderBuffer<B> {
         })
     }
 
+    /// The entries that wait, in position order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &LogEntry> {
+        self.entries.values()
+    }
+
     /// The first position that a batch or an entry is held for.
     fn first_held(&self) -> Option<LogPosition> {
         let batch = self.batches.front().map(|batch| batch.first);

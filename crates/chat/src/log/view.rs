@@ -1,16 +1,16 @@
-//! Entries as clients see them: an event when an entry is new, an item of a page later.
+//! Log entries as clients see them: live events, and the messages of pages.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use roomful_socket::{Class, EmitError, Namespace, Prepared};
-use roomful_store::{Entry, EntryKind, History, RoomRow};
+use roomful_store::{Entry, EntryKind, RoomRow};
 use serde::Serialize;
 
 use crate::{
     error::ChatError,
     events::{
         chat::{RECEIVE_MESSAGE, message_id},
-        log::{ChangeKind, ChangeView, EditBody, LiveChange, LoggedChange, MessageView, ReactionsView},
+        log::{ChangeKind, ChangeView, EditBody, LiveChange, MessageView, ReactionsView},
     },
     room::{Frame, Room},
     types::{Draft, RoomName},
@@ -26,20 +26,15 @@ pub(crate) enum Event<'a> {
     Change(ChangeKind, ChangeView<'a>),
 }
 
-/// A page of the log, split into messages and their changes.
-pub(crate) struct PageView<'a> {
-    pub(crate) messages: Vec<MessageView<'a>>,
-    pub(crate) changes: Vec<LoggedChange<'a>>,
-}
-
-/// The newest message of a room; `None`, with an error in the log, if its body is malformed.
+/// The newest message of a room, with the picture of its author; `None`, with an error in the log, if its body is malformed.
 pub(crate) fn last_message<'a>(
     name: &'a RoomName,
     room: &'a RoomRow,
     entry: Option<&'a Entry>,
+    avatar: impl FnOnce(&str) -> Option<Arc<str>>,
 ) -> Option<MessageView<'a>> {
     let entry = entry?;
-    message(name, &room.epoch, entry)
+    message(name, &room.epoch, entry, avatar(&entry.user_id))
         .inspect_err(|error| {
             tracing::error!(room = room.id, seq = entry.seq, %error, "failed to decode a stored entry");
         })
@@ -47,10 +42,11 @@ pub(crate) fn last_message<'a>(
 }
 
 impl<'a> Event<'a> {
-    /// The event of an entry; `None`, with an error in the log, if its body is malformed.
-    pub(crate) fn of(room: &'a Room, entry: &'a Entry) -> Option<Self> {
+    /// The event of an entry whose author has the picture `avatar`; `None`, with an error in the log, if its
+    /// body is malformed.
+    pub(crate) fn of(room: &'a Room, entry: &'a Entry, avatar: Option<Arc<str>>) -> Option<Self> {
         let read = match entry.kind {
-            EntryKind::Message => message(&room.name, &room.epoch, entry).map(Self::Message),
+            EntryKind::Message => message(&room.name, &room.epoch, entry, avatar).map(Self::Message),
             // No client can join the control room.
             EntryKind::Control => return None,
             kind => change(kind, entry),
@@ -63,20 +59,45 @@ impl<'a> Event<'a> {
 
     /// The event, encoded with the offset of its entry; `None`, with an error in the log, if that fails.
     pub(crate) fn frame(self, room: &Room, namespace: &Namespace, offset: Option<&str>) -> Option<Frame> {
-        let event = match self {
-            Self::Message(message) => prepare(namespace, RECEIVE_MESSAGE, &message, offset),
+        let frame = match self {
+            Self::Message(message) => prepare(namespace, RECEIVE_MESSAGE, &message, offset).map(durable),
+            Self::Change(ChangeKind::Reaction, change) => reaction(room, namespace, change, offset),
             Self::Change(kind, change) => {
                 let room = &room.name;
-                prepare(namespace, kind.event(), &LiveChange { room, change }, offset)
+                prepare(namespace, kind.event(), &LiveChange { room, change }, offset).map(durable)
             }
         };
-        event
-            .map(|event| Frame::new(event, Class::Durable))
+        frame
             .inspect_err(
                 |error| tracing::error!(room = room.id, %error, "failed to encode the event of an entry"),
             )
             .ok()
     }
+}
+
+fn durable(event: Prepared) -> Frame {
+    Frame::new(event, Class::Durable)
+}
+
+/// Encodes a reaction twice: its author gets `mine: true`, and everybody else `mine: false`.
+fn reaction(
+    room: &Room,
+    namespace: &Namespace,
+    change: ChangeView<'_>,
+    offset: Option<&str>,
+) -> Result<Frame, EmitError> {
+    let author = change.user_id.into();
+    let mut live = LiveChange {
+        room: &room.name,
+        change,
+    };
+    let mut encode = |mine| -> Result<Frame, EmitError> {
+        live.change.mine = Some(mine);
+        let event = prepare(namespace, ChangeKind::Reaction.event(), &live, offset)?;
+        Ok(durable(event))
+    };
+    let for_author = encode(true)?;
+    Ok(encode(false)?.with_author(author, for_author))
 }
 
 /// Encodes an event, with the offset from which a client that has seen it may resume.
@@ -92,24 +113,12 @@ pub(crate) fn prepare<T: Serialize>(
     }
 }
 
-impl<'a> PageView<'a> {
-    pub(crate) fn of(room: &'a Room, history: &'a History) -> Self {
-        let (mut messages, mut changes) = (Vec::new(), Vec::new());
-        for event in history.entries.iter().filter_map(|entry| Event::of(room, entry)) {
-            match event {
-                Event::Message(message) => messages.push(message),
-                Event::Change(kind, change) => changes.push(LoggedChange { kind, change }),
-            }
-        }
-        Self { messages, changes }
-    }
-}
-
 /// A message in its present state, with its edits and reactions.
 pub(crate) fn message<'a>(
     room: &'a RoomName,
     epoch: &str,
     entry: &'a Entry,
+    avatar: Option<Arc<str>>,
 ) -> serde_json::Result<MessageView<'a>> {
     let state = &entry.state;
     let mut draft = if state.deleted {
@@ -126,6 +135,7 @@ pub(crate) fn message<'a>(
         emoji: &reactions.emoji,
         user_ids: &reactions.user_ids,
         count: reactions.count,
+        mine: None,
     });
     Ok(MessageView {
         id: message_id(epoch, entry.seq),
@@ -133,6 +143,7 @@ pub(crate) fn message<'a>(
         seq: entry.seq,
         user_id: &entry.user_id,
         name: entry.user_name.as_deref(),
+        avatar,
         at: entry.at,
         client_id: entry.client_id.as_deref(),
         draft: Cow::Owned(draft),
@@ -143,12 +154,15 @@ pub(crate) fn message<'a>(
 }
 
 fn change(kind: EntryKind, entry: &Entry) -> serde_json::Result<Event<'_>> {
-    let bare = bare_change(
-        entry.target.unwrap_or_default(),
-        entry.seq,
-        &entry.user_id,
-        entry.at,
-    );
+    let bare = ChangeView {
+        client_id: entry.client_id.as_deref(),
+        ..bare_change(
+            entry.target.unwrap_or_default(),
+            entry.seq,
+            &entry.user_id,
+            entry.at,
+        )
+    };
     let (kind, change) = match kind {
         // A deleted message takes the text of its edits along.
         EntryKind::Edit if entry.body.is_empty() => {
@@ -185,5 +199,7 @@ pub(super) fn bare_change(seq: u64, log_seq: u64, user_id: &str, at: i64) -> Cha
         text: None,
         emoji: None,
         removed: None,
+        client_id: None,
+        mine: None,
     }
 }

@@ -1,6 +1,6 @@
 //! The connect middleware: verifies a client's token and creates its [`Session`], or refuses it with a code.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use roomful_socket::{ClientKind, Reason, Refusal, Socket};
 use roomful_store::LogPosition;
@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    app::App, connection_log, error::ChatError, notifications::tracker::Device, session::Session,
-    types::names::check_device,
+    app::App, connection_log, error::ChatError, handlers::profile, notifications::tracker::Device,
+    session::Session, types::names::check_device,
 };
 
 /// The fields of the handshake's `auth` that the server reads.
@@ -26,7 +26,7 @@ struct Auth {
 const NOT_NOW: Reason = Reason::ForcedClose;
 
 /// Admits or refuses a client.
-pub(crate) async fn admit(app: &App, socket: &Socket) -> Result<(), Refusal> {
+pub(crate) async fn admit(app: &Arc<App>, socket: &Socket) -> Result<(), Refusal> {
     match authenticate(app, socket).await {
         Ok(session) => {
             socket.set_state(session);
@@ -42,7 +42,7 @@ pub(crate) async fn admit(app: &App, socket: &Socket) -> Result<(), Refusal> {
     }
 }
 
-async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> {
+async fn authenticate(app: &Arc<App>, socket: &Socket) -> Result<Session, ChatError> {
     if !app.gate.has_lease() {
         socket.close(NOT_NOW);
         return Err(ChatError::Unavailable(
@@ -63,7 +63,7 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
     if let Err(ChatError::Unavailable(_)) = verified {
         socket.close(NOT_NOW);
     }
-    let claims = verified?;
+    let mut claims = verified?;
     let device = read_device(app, device)?;
     let most = if app.config.rates.enabled {
         app.config.rates.connections_per_user
@@ -84,7 +84,8 @@ async fn authenticate(app: &App, socket: &Socket) -> Result<Session, ChatError> 
         app.gate.close_briefly();
         socket.close(NOT_NOW);
     }
-    let ((), (), recalled, since) = asked?;
+    let ((), (), (recalled, stored), since) = asked?;
+    profile::adopt(app, &mut claims, &stored);
     let decided = app.ask_to_connect(&claims, &token).await;
     if let Err(ChatError::Undecided | ChatError::Unavailable(_)) = decided {
         socket.close(NOT_NOW);

@@ -19,7 +19,7 @@ use crate::{
     error::ChatError,
     types::{
         Claims, RoomPattern, Visibility,
-        names::{check_user_id, is_visible},
+        names::{check_avatar, check_user_id, is_visible},
     },
 };
 
@@ -328,6 +328,7 @@ fn check(
     let ReadClaims {
         user,
         name,
+        avatar,
         expires_at,
         issued_at,
         rooms,
@@ -338,6 +339,7 @@ fn check(
     Ok(Claims {
         user,
         name,
+        avatar,
         expires_at,
         issued_at,
         rooms,
@@ -382,6 +384,7 @@ pub(crate) fn next_second(ms: i64) -> i64 {
 struct ReadClaims {
     user: Arc<str>,
     name: Option<Arc<str>>,
+    avatar: Option<Arc<str>>,
     expires_at: i64,
     issued_at: Option<i64>,
     valid_from: Option<i64>,
@@ -414,6 +417,7 @@ fn read_claims(claims: &Map<String, Value>, names: &ClaimNames) -> Result<ReadCl
     Ok(ReadClaims {
         user,
         name: read_name(names.name.find(claims))?,
+        avatar: read_avatar(names.avatar.find(claims))?,
         expires_at,
         issued_at,
         valid_from,
@@ -448,6 +452,16 @@ fn read_name(claim: Option<&Value>) -> Result<Option<Arc<str>>, ChatError> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => Ok(display_name(name)),
         Some(_) => Err(ChatError::Unauthorized("the token's name must be a string")),
+    }
+}
+
+fn read_avatar(claim: Option<&Value>) -> Result<Option<Arc<str>>, ChatError> {
+    match claim {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(url)) if check_avatar(url).is_ok() => Ok(Some(Arc::from(url.as_str()))),
+        Some(_) => Err(ChatError::Unauthorized(
+            "the token's avatar must be a URL of at most 2,048 characters",
+        )),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct ClaimNames {
     pub user: ClaimName,
     /// The display name.
     pub name: ClaimName,
+    /// The URL of the user's picture.
+    pub avatar: ClaimName,
     /// The patterns of the rooms that the user may enter.
     pub rooms: ClaimName,
     /// The roles.
@@ -72,6 +74,7 @@ impl Default for ClaimNames {
         Self {
             user: ClaimName::new("sub"),
             name: ClaimName::new("name"),
+            avatar: ClaimName::new("avatar"),
             rooms: ClaimName::new("rooms"),
             roles: ClaimName::new("roles"),
             presence: ClaimName::new("presence"),

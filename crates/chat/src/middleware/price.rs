@@ -36,6 +36,7 @@ pub(crate) fn of_command(command: &Command) -> u32 {
             tokens(ask.users.len(), SUBSCRIBED_USERS)
         }
         Command::Block(_) | Command::Unblock(_) => BLOCK,
+        Command::GetUsers(ask) => tokens(ask.users.len(), SUBSCRIBED_USERS),
         _ => 0,
     }
 }

@@ -58,6 +58,7 @@ pub(crate) async fn delete_message(
     let delete = PendingWrite {
         user: by.clone(),
         name: None,
+        avatar: None,
         client_id: None,
         content: WriteContent::Change(seq, Change::Delete),
         body: String::new(),

@@ -4,18 +4,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use roomful_socket::{Prepared, PrivateId, Reason, RecoveryRequest, Restored, Socket, SocketId};
-use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, SessionKey, SessionOwner};
+use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, SessionKey};
 
 use super::{HANDOVER, refusal::Refusal};
 use crate::{
-    app::App,
-    cluster::UserMessage,
-    handlers,
-    log::view::Event,
-    room::{Frame, Room, pending_join::PendingJoin},
-    room_manager::RoomRef,
-    session::Session,
-    types::RoomName,
+    app::App, cluster::UserMessage, handlers, log::view::Event, room::pending_join::PendingJoin,
+    room_manager::RoomRef, session::Session, types::RoomName,
 };
 
 /// The store's key of a session: a hash, so that a reader of the store cannot claim the session.
@@ -173,7 +167,7 @@ async fn rebuild(
         return Err(Refusal::LogRestored);
     }
     let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
-    let missed = missed(app, &joining, (key, me.serial), place.seen, after).await?;
+    let missed = missed(app, me, &joining, key, place.seen, after).await?;
     me.set_restored(joining);
     Ok(Restored { sid, missed })
 }
@@ -197,15 +191,16 @@ async fn open_rooms(app: &App, me: &Session, resumed: &Resumed) -> Result<Vec<Ro
 /// The events after the client's position, up to the first buffered one.
 async fn missed(
     app: &App,
+    me: &Session,
     joining: &PendingJoin,
-    session: (SessionKey, SessionOwner),
+    key: SessionKey,
     seen: LogPosition,
     after: impl Iterator<Item = u64>,
 ) -> Result<Vec<Prepared>, Refusal> {
     let limits = app.config.recovery;
     let ask = Missed {
         // Checked again after subscribing: a membership may have ended just before.
-        session: Some(session),
+        session: Some((key, me.serial)),
         rooms: joining
             .rooms()
             .iter()
@@ -219,19 +214,27 @@ async fn missed(
     };
     let entries = app.store.missed(ask).await.map_err(|_| Refusal::StoreFailed)?;
     let entries = entries.ok_or(Refusal::TooManyMissed)?;
-    let find = |placed: &LogEntry| joining.rooms().iter().find(|(room, _)| room.id == placed.room);
-    let frame = |placed: &LogEntry| frame(app, &find(placed)?.0, placed).map(|frame| frame.event);
+    let authors = entries.iter().map(|placed| placed.entry.user_id.as_str());
+    let authors = app.profiles.of_authors(authors).await;
+    let frame = |LogEntry {
+                     position,
+                     room,
+                     entry,
+                 }: &LogEntry| {
+        let (room, _) = joining.rooms().iter().find(|(joined, _)| joined.id == *room)?;
+        let avatar = authors
+            .get(entry.user_id.as_str())
+            .and_then(|author| author.avatar.clone());
+        let offset = app.log.offset(*position);
+        let frame = Event::of(room, entry, avatar)?.frame(room, &app.namespace, offset.as_deref())?;
+        Some(frame.for_user(&me.user).event.clone())
+    };
     let events: Option<Vec<_>> = entries.iter().map(frame).collect();
     let events = events.ok_or(Refusal::Malformed)?;
     if events.iter().map(Prepared::len).sum::<usize>() > limits.max_bytes {
         return Err(Refusal::MissedTooLarge);
     }
     Ok(events)
-}
-
-fn frame(app: &App, room: &Room, placed: &LogEntry) -> Option<Frame> {
-    let offset = app.log.offset(placed.position);
-    Event::of(room, &placed.entry)?.frame(room, &app.namespace, offset.as_deref())
 }
 
 /// Finishes a recovery after the client got its missed events: releases the buffers, then sends the current
@@ -249,11 +252,12 @@ pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, j
     let rooms: Vec<_> = rooms.collect();
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     app.presence.ensure_rooms_read(&ids).await;
+    handlers::presence::load_profiles(app, &ids).await;
     let mut shown = HashMap::new();
     for room in rooms {
         handlers::membership::enter(app, me, &room);
         socket.has_room().await;
-        handlers::presence::show(app, socket, &room);
+        handlers::presence::show(app, socket, &room).await;
         shown.insert(room.id, room);
     }
     app.typing.show(socket, &shown);

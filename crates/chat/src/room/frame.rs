@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use roomful_socket::{Class, Namespace, Prepared};
 use serde::Serialize;
 
+use crate::types::UserId;
+
 /// An encoded event, and what becomes of it when a socket's outbox is full.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
@@ -12,6 +14,8 @@ pub(crate) struct Frame {
     pub(crate) class: Class,
     /// The event without its offset, once a socket needs it so.
     without_offset: OnceLock<Prepared>,
+    /// What the entry's author gets instead, if that differs.
+    for_author: Option<Box<(UserId, Frame)>>,
 }
 
 impl Frame {
@@ -21,6 +25,21 @@ impl Frame {
             event,
             class,
             without_offset,
+            for_author: None,
+        }
+    }
+
+    /// The frame for all others than `author`, who gets another one.
+    pub(crate) fn with_author(mut self, author: UserId, frame: Self) -> Self {
+        self.for_author = Some(Box::new((author, frame)));
+        self
+    }
+
+    /// The frame that this user gets.
+    pub(crate) fn for_user(&self, user: &str) -> &Self {
+        match self.for_author.as_deref() {
+            Some((author, frame)) if **author == *user => frame,
+            _ => self,
         }
     }
 

@@ -37,6 +37,7 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     /// Queues a frame. False if the transport dropped it, which it counts.
     fn send(&self, frame: &Frame) -> bool {
+        let frame = frame.for_user(&self.user);
         let event = if self.plain {
             frame.without_offset()
         } else {

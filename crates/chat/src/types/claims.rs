@@ -11,6 +11,8 @@ pub struct Claims {
     pub user: UserId,
     /// `name`: the display name.
     pub name: Option<Arc<str>>,
+    /// `avatar`: the URL of the user's picture.
+    pub avatar: Option<Arc<str>>,
     /// `exp`, in milliseconds since 1970.
     pub expires_at: i64,
     /// `iat`, in milliseconds since 1970.

@@ -64,6 +64,8 @@ impl PartialEq for Metadata {
     }
 }
 
+impl Eq for Metadata {}
+
 /// A mutation of a message after it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {

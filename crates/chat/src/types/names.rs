@@ -10,6 +10,8 @@ pub(crate) const ROOM_NAME_BYTES: usize = 128;
 pub(crate) const NOTIFICATION_ID_CHARS: usize = 128;
 /// The longest device name, in characters.
 pub(crate) const DEVICE_CHARS: usize = 64;
+/// The longest URL of a picture, in characters.
+pub(crate) const AVATAR_CHARS: usize = 2_048;
 /// The longest reaction, in bytes. An emoji sequence of a family with skin tones fits.
 pub(crate) const EMOJI_BYTES: usize = 32;
 /// The longest `reason` of a report, in characters.
@@ -59,6 +61,18 @@ pub(crate) fn check_emoji(emoji: &str) -> Result<(), Violation> {
         return Err("must be 1 to 32 bytes long");
     }
     check_visible(emoji)
+}
+
+/// Checks the URL of a picture: 1 to 2,048 visible characters without white space. Clients decide what they
+/// load.
+pub(crate) fn check_avatar(url: &str) -> Result<(), Violation> {
+    if url.is_empty() || url.chars().count() > AVATAR_CHARS {
+        return Err("must be 1 to 2,048 characters long");
+    }
+    if url.chars().any(char::is_whitespace) {
+        return Err("must not contain white space");
+    }
+    check_visible(url)
 }
 
 /// Checks an id that the app chooses, such as a `clientId`: no control characters. The caller checks its

@@ -195,7 +195,7 @@ async fn a_user_has_one_reaction_per_emoji() {
     let page = ok(alice.call("chat:get_history", &json!("lobby")).await);
     assert_eq!(
         page["messages"][0]["reactions"],
-        json!([{ "emoji": thumb, "userIds": ["alice", "bob"], "count": 2 }])
+        json!([{ "emoji": thumb, "userIds": ["alice", "bob"], "count": 2, "mine": true }])
     );
     for emoji in [
         json!(""),
@@ -313,4 +313,38 @@ async fn delivered_marks_grow_and_include_read_marks() {
         mallory.call("chat:message_delivered", &payload).await,
         "forbidden",
     );
+}
+
+#[tokio::test]
+async fn reactions_say_whether_they_are_the_receivers_own() {
+    let server = Server::with(|config| config.rates.enabled = false).await;
+    let alice = server.joined("alice", "lobby").await;
+    let bob = server.joined("bob", "lobby").await;
+    send(&alice, "lobby", "hi").await;
+    let react = json!({ "room": "lobby", "seq": 1, "emoji": "+1", "clientId": "r1" });
+    ok(alice.call("chat:react", &react).await);
+    for (client, mine) in [(&alice, true), (&bob, false)] {
+        let live = client.next_event("chat:reaction").await.unwrap();
+        assert_eq!((&live["mine"], &live["clientId"]), (&json!(mine), &json!("r1")));
+        let page = ok(client.call("chat:get_history", &json!("lobby")).await);
+        assert_eq!(page["messages"][0]["reactions"][0]["mine"], mine);
+    }
+    // Also when the page names only some of the users.
+    for n in 0..120 {
+        let user = server.joined(&format!("aa{n}"), "lobby").await;
+        ok(user
+            .call("chat:react", &json!({ "room": "lobby", "seq": 1, "emoji": "+1" }))
+            .await);
+        user.abort().await;
+    }
+    for (client, mine) in [(&alice, true), (&bob, false)] {
+        let joined = ok(client.call("chat:join", &json!("lobby")).await);
+        let reactions = &joined["messages"][0]["reactions"][0];
+        let named = reactions["userIds"].as_array().unwrap();
+        assert!(!named.contains(&json!("alice")), "{reactions}");
+        assert_eq!(
+            (&reactions["count"], &reactions["mine"]),
+            (&json!(121), &json!(mine))
+        );
+    }
 }

@@ -192,8 +192,8 @@ mod flaky {
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
         Marked, Member, NewEntry, NewNotification, NotificationList, NotificationPage, NotificationRetention,
-        NotificationsRead, Outage, Page, Posted, ReadWhich, Recorded, Retention, Role, RoomChange, RoomId,
-        RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
+        NotificationsRead, Outage, Page, Posted, ProfileChange, Reaction, ReadWhich, Recorded, Retention,
+        Role, RoomChange, RoomId, RoomRow, Store, StoreError, Undelivered, Unread, UserRow,
     };
 
     #[async_trait]
@@ -250,6 +250,13 @@ mod flaky {
             bytes: usize,
         ) -> Result<Vec<Option<CaughtUp>>, StoreError> {
             self.called().catch_up(asks, bytes).await
+        }
+        async fn own_reactions(
+            &self,
+            user: &str,
+            reactions: Vec<Reaction>,
+        ) -> Result<Vec<Reaction>, StoreError> {
+            self.called().own_reactions(user, reactions).await
         }
         async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {
             self.inner.entry(room, seq).await
@@ -386,10 +393,27 @@ mod flaky {
                 _ => self.inner.set_status(user, status, text, at).await,
             }
         }
+        async fn put_profile(
+            &self,
+            user: &str,
+            change: &ProfileChange,
+            at: i64,
+        ) -> Result<UserRow, StoreError> {
+            self.inner.put_profile(user, change, at).await
+        }
+        async fn take_profile(
+            &self,
+            user: &str,
+            name: Option<&str>,
+            avatar: Option<&str>,
+            issued_at: i64,
+        ) -> Result<UserRow, StoreError> {
+            self.inner.take_profile(user, name, avatar, issued_at).await
+        }
         async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {
             match self.mode.load(Ordering::SeqCst) {
                 1 => Err(Outage::DiskFull.into()),
-                _ => self.inner.users(ids).await,
+                _ => self.called().users(ids).await,
             }
         }
         async fn revoke(&self, user: &str, before: i64) -> Result<(), StoreError> {

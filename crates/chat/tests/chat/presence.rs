@@ -100,8 +100,8 @@ async fn online_users_come_as_ack_and_as_event() {
     assert_eq!(
         answer,
         json!({ "room": "lobby", "users": [
-            { "userId": "alice", "name": "The alice", "status": "online", "lastSeen": START },
-            { "userId": "bob", "name": "The bob", "status": "online", "lastSeen": START },
+            { "userId": "alice", "name": "The alice", "avatar": null, "status": "online", "lastSeen": START },
+            { "userId": "bob", "name": "The bob", "avatar": null, "status": "online", "lastSeen": START },
         ]})
     );
     assert_eq!(alice.next_event("chat:online_users").await.unwrap(), answer);

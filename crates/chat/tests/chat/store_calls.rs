@@ -43,7 +43,7 @@ async fn a_join_calls_the_store_twice_at_most() {
 }
 
 #[tokio::test]
-async fn a_sync_calls_the_store_four_times_at_most_whatever_its_rooms() {
+async fn a_sync_calls_the_store_five_times_at_most_whatever_its_rooms() {
     let (store, server) = on_flaky().await;
     let alice = server.connect("alice").await;
     let rooms: Vec<_> = (0..20).map(|n| format!("room-{n}")).collect();
@@ -73,26 +73,31 @@ async fn a_sync_calls_the_store_four_times_at_most_whatever_its_rooms() {
         );
         lose(&server, alice).await;
     }
-    // The rooms, the memberships, the subscriptions and the pages.
-    assert!(calls.iter().all(|calls| *calls <= 4), "{calls:?}");
+    // The rooms, the memberships, the subscriptions, the pages and the profiles of their authors.
+    assert!(calls.iter().all(|calls| *calls <= 5), "{calls:?}");
 }
 
 #[tokio::test]
-async fn a_recovery_calls_the_store_three_times_at_most_whatever_its_rooms() {
+async fn a_recovery_calls_the_store_five_times_at_most_whatever_its_rooms() {
     let (store, server) = on_flaky().await;
     let alice = server.joined("alice", "room-0").await;
+    let mut others = Vec::new();
     for n in 1..10 {
+        others.push(server.joined(&format!("user-{n}"), &format!("room-{n}")).await);
         ok(alice
             .call("chat:join", &json!({ "room": format!("room-{n}") }))
             .await);
     }
     let (claim, _) = lose(&server, alice).await;
     let before = store.calls.load(Ordering::SeqCst);
-    let (_alice, recovered) = come_back(&server, "alice", &claim).await;
+    let (alice, recovered) = come_back(&server, "alice", &claim).await;
     assert!(recovered);
-    // The session, its rooms, and the missed entries.
+    for _ in 0..10 {
+        alice.next_event("chat:online_users").await.unwrap();
+    }
+    // The user, the session, its rooms, the missed entries, and the profiles of the online users.
     let calls = calls_since(&store, before);
-    assert!(calls <= 3, "{calls}");
+    assert!(calls <= 5, "{calls}");
 }
 
 #[tokio::test]

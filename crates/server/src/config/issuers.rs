@@ -45,6 +45,7 @@ impl Default for Audience {
 pub(crate) struct IssuerClaims {
     pub(crate) user: String,
     pub(crate) name: String,
+    pub(crate) avatar: String,
     pub(crate) rooms: String,
     pub(crate) roles: String,
     pub(crate) presence: String,
@@ -55,6 +56,7 @@ impl Default for IssuerClaims {
         Self {
             user: "sub".to_owned(),
             name: "name".to_owned(),
+            avatar: "avatar".to_owned(),
             rooms: "rooms".to_owned(),
             roles: "roles".to_owned(),
             presence: "presence".to_owned(),
@@ -123,6 +125,7 @@ impl Issuer {
         let names = [
             &claims.user,
             &claims.name,
+            &claims.avatar,
             &claims.rooms,
             &claims.roles,
             &claims.presence,

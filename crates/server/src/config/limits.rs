@@ -48,6 +48,7 @@ pub(crate) struct Limits {
     pub(crate) inbox_page: u32,
     pub(crate) rooms_per_sync: usize,
     pub(crate) online_users: usize,
+    pub(crate) profiles_cached: usize,
 }
 
 impl Limits {
@@ -115,6 +116,7 @@ impl Limits {
         within("limits.inbox_page", self.inbox_page, 1..=200)?;
         within("limits.rooms_per_sync", self.rooms_per_sync, 1..=1_000)?;
         within("limits.history_page", self.history_page, 1..=200)?;
-        within("limits.online_users", self.online_users, 1..=100_000)
+        within("limits.online_users", self.online_users, 1..=100_000)?;
+        within("limits.profiles_cached", self.profiles_cached, 1..=10_000_000)
     }
 }

@@ -14,6 +14,7 @@ mod issuers;
 mod layers;
 mod limits;
 mod log;
+mod moderation;
 mod origins;
 mod outbox;
 mod reports;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     issuers::{Issuer, IssuerClaims, KeyLocation},
     limits::Limits,
     log::{Format, Log},
+    moderation::{Moderation, RULES, Rule},
     origins::Origins,
     outbox::Outbox,
     reports::Reports,
@@ -81,6 +83,7 @@ pub(crate) struct Config {
     pub(crate) audit: Audit,
     pub(crate) reports: Reports,
     pub(crate) outbox: Outbox,
+    pub(crate) moderation: Moderation,
     pub(crate) log: Log,
     pub(crate) shutdown: Shutdown,
     /// Source of `auth.keys`, for errors that only show when a key is loaded.
@@ -177,6 +180,7 @@ impl Config {
         hooks::validate(&self.hooks)?;
         self.outbox.validate()?;
         self.api.validate()?;
+        self.moderation.validate()?;
         self.log.validate()?;
         self.shutdown.validate()
     }

@@ -519,6 +519,10 @@ fn describe_cluster() {
             "Messages that users reported on this node.",
         ),
         (
+            "roomful_moderation_rule_matches_total",
+            "Messages and edits whose text matched a content rule, by action: refuse, mask or flag.",
+        ),
+        (
             "roomful_audit_records_total",
             "Records of the audit log by outcome: written or failed. The log has failed ones.",
         ),

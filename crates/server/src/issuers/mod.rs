@@ -53,6 +53,7 @@ fn claim_names(claims: &IssuerClaims) -> ClaimNames {
     ClaimNames {
         user: ClaimName::new(&claims.user),
         name: ClaimName::new(&claims.name),
+        avatar: ClaimName::new(&claims.avatar),
         rooms: ClaimName::new(&claims.rooms),
         roles: ClaimName::new(&claims.roles),
         presence: ClaimName::new(&claims.presence),

@@ -15,6 +15,7 @@ fn body_of(operation: &str, user: &str) -> Value {
         "postNotification" => json!({ "userIds": [user], "kind": "news", "title": TEXT, "body": TEXT }),
         "putMember" => json!({ "role": "moderator" }),
         "resolveReport" => json!({ "action": "dismiss" }),
+        "changeUser" => json!({ "name": "Ann" }),
         "putRoom" => json!({ "kind": "private", "slowMode": 3 }),
         _ => Value::Null,
     }

@@ -2,8 +2,8 @@
 
 use super::{Harness, Outcome, change, done, message, put, read, room, say, seqs};
 use crate::{
-    Appended, Edit, EntryKind, MessageState, NewEntry, Options, REACTING_USERS, Range, Reactions, Rejected,
-    Retention, RoomId, Store, StoreError, Unread,
+    Appended, Edit, EntryKind, MessageState, NewEntry, Options, REACTING_USERS, Range, Reaction, Reactions,
+    Rejected, Retention, RoomId, Store, StoreError, Unread,
 };
 
 const REACT: EntryKind = EntryKind::Reaction { removed: false };
@@ -165,6 +165,20 @@ pub async fn different_reactions_on_a_message_are_limited(harness: &dyn Harness)
     let named: usize = reactions.iter().map(|reaction| reaction.user_ids.len()).sum();
     assert!(named <= REACTING_USERS as usize, "{named} users");
     assert_eq!((reactions[0].count, reactions[1].count), (crowd + 1, 1));
+    let asked = [(room, 1, "+"), (room, 1, "-"), (room, 2, "+"), (room + 1, 1, "+")];
+    let asked = asked.map(|(room, seq, emoji)| Reaction {
+        room,
+        seq,
+        emoji: emoji.to_owned(),
+    });
+    let own = async |user: &str| -> Result<_, StoreError> {
+        let mut own = store.own_reactions(user, asked.to_vec()).await?;
+        own.sort_unstable();
+        Ok(own)
+    };
+    assert_eq!(own("user99").await?, asked[..1]);
+    assert_eq!(own("ann").await?, asked[..2]);
+    assert_eq!(own("bob").await?, []);
     done(&*store, change(room, "ann", TAKE_BACK, 1, "-")).await?;
     assert!(
         matches!(third().await?, Ok(Appended::New { .. })),

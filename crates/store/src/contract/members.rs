@@ -1,7 +1,7 @@
 //! Rooms, memberships, read marks, users.
 
 use super::{Harness, Outcome, room, say};
-use crate::{ChosenStatus, Delivered, Marked, Options, StoreError, Unread, UserRow};
+use crate::{ChosenStatus, Delivered, Marked, Options, ProfileChange, StoreError, Unread, UserRow};
 
 fn unread(messages: u64) -> Unread {
     Unread {
@@ -201,6 +201,9 @@ pub async fn a_user_keeps_name_and_latest_time(harness: &dyn Harness) -> Outcome
     let seen = |user_id: &str, name: Option<&str>, last_seen| UserRow {
         user_id: user_id.into(),
         name: name.map(Into::into),
+        avatar: None,
+        metadata: None,
+        profile_set_at: 0,
         last_seen,
         status: ChosenStatus::Online,
         status_text: None,
@@ -221,11 +224,53 @@ pub async fn a_user_keeps_name_and_latest_time(harness: &dyn Harness) -> Outcome
     Ok(())
 }
 
+pub async fn a_profile_set_by_the_backend_wins_over_older_tokens(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let profile = |user: UserRow| {
+        let seen = user.seen();
+        (user.name, user.avatar, user.metadata, seen)
+    };
+    let some = |text: &str| Some(text.to_owned());
+
+    let taken = store.take_profile("ann", Some("Ann"), Some("/1.png"), 10).await?;
+    assert_eq!(profile(taken), (some("Ann"), some("/1.png"), None, None));
+    let taken = store.take_profile("ann", Some("Anna"), None, 0).await?;
+    assert_eq!(profile(taken), (some("Anna"), some("/1.png"), None, None));
+
+    let change = ProfileChange {
+        name: Some(some("Dr. Ann")),
+        avatar: Some(None),
+        metadata: Some(some(r#"{"team":"b"}"#)),
+    };
+    let set = store.put_profile("ann", &change, 100).await?;
+    assert_eq!(
+        profile(set.clone()),
+        (some("Dr. Ann"), None, some(r#"{"team":"b"}"#), None)
+    );
+    let older = store.take_profile("ann", Some("Ann"), Some("/1.png"), 99).await?;
+    assert_eq!(older, set);
+    let newer = store.take_profile("ann", Some("Ann"), None, 100).await?;
+    assert_eq!(profile(newer), (some("Ann"), None, some(r#"{"team":"b"}"#), None));
+
+    let change = ProfileChange {
+        metadata: Some(None),
+        ..ProfileChange::default()
+    };
+    store.see_user("ann", None, 50).await?;
+    let set = store.put_profile("ann", &change, 200).await?;
+    assert_eq!(profile(set.clone()), (some("Ann"), None, None, Some(50)));
+    assert_eq!(store.users(&["ann".to_owned()]).await?, [set]);
+    Ok(())
+}
+
 pub async fn a_chosen_status_survives_a_restart(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let row = |user_id: &str, name: Option<&str>, last_seen, status, text: Option<&str>| UserRow {
         user_id: user_id.into(),
         name: name.map(Into::into),
+        avatar: None,
+        metadata: None,
+        profile_set_at: 0,
         last_seen,
         status,
         status_text: text.map(Into::into),

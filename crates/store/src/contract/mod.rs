@@ -103,6 +103,7 @@ macro_rules! store_contract {
             members::rooms_of_a_user_come_latest_first,
             shared_rooms::users_share_a_room_while_both_are_members,
             members::a_user_keeps_name_and_latest_time,
+            members::a_profile_set_by_the_backend_wins_over_older_tokens,
             members::a_chosen_status_survives_a_restart,
             rooms::a_put_creates_and_then_changes_a_room,
             rooms::a_room_may_keep_less_than_the_others,

@@ -10,7 +10,7 @@ use super::{
     value::{Columns as _, num, plain, text},
 };
 use crate::{
-    Edit, Entry, MessageState, REACTING_USERS, Reactions, Recorded, RoomId,
+    Edit, Entry, MessageState, REACTING_USERS, Reaction, Reactions, Recorded, RoomId,
     append::{DedupKey, RECORDED},
 };
 
@@ -133,4 +133,27 @@ pub(super) async fn fill(conn: &Conn, found: &mut [Found]) -> Result<(), Failure
         }
     }
     Ok(())
+}
+
+/// Those of the reactions that the user has made, in one query.
+pub(super) async fn own_reactions(
+    conn: &Conn,
+    user: &str,
+    reactions: &[Reaction],
+) -> Result<Vec<Reaction>, Failure> {
+    const SQL: &str = "SELECT r.room_id, r.seq, r.emoji
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS t (room_id, seq, emoji)
+        JOIN reactions r USING (room_id, seq, emoji) WHERE r.user_id = $4";
+    let rooms: Vec<i64> = reactions.iter().map(|reaction| reaction.room).collect();
+    let seqs: Vec<i64> = reactions.iter().map(|reaction| num(reaction.seq)).collect();
+    let emojis: Vec<_> = reactions.iter().map(|reaction| text(&reaction.emoji)).collect();
+    let own = |row: &Row| {
+        Ok(Reaction {
+            room: row.int(0)?,
+            seq: row.num(1)?,
+            emoji: row.text(2)?,
+        })
+    };
+    let rows = conn.rows(SQL, &[&rooms, &seqs, &emojis, &text(user)]).await?;
+    rows.iter().map(own).collect()
 }

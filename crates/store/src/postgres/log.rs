@@ -3,7 +3,7 @@
 use super::{PostgresStore, entries, history, positions, retention, rooms};
 use crate::{
     AppendResult, CatchUp, CaughtUp, Entry, FencingTokens, History, Log, LogEntry, LogHead, LogPosition,
-    NewEntry, Page, Recorded, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
+    NewEntry, Page, Reaction, Recorded, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 
@@ -51,6 +51,10 @@ impl Log for PostgresStore {
     async fn catch_up(&self, asks: Vec<CatchUp>, bytes: usize) -> Result<Vec<Option<CaughtUp>>, StoreError> {
         let page_bytes = self.shared.options.page_bytes;
         self.checked(history::catch_up_all(&self.conn().await?, &asks, bytes, page_bytes).await)
+    }
+
+    async fn own_reactions(&self, user: &str, reactions: Vec<Reaction>) -> Result<Vec<Reaction>, StoreError> {
+        self.checked(entries::own_reactions(&self.conn().await?, user, &reactions).await)
     }
 
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError> {

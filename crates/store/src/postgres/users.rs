@@ -1,7 +1,9 @@
 //! Known users: name, last seen, chosen status.
 
+use std::{borrow::Cow, collections::HashMap};
+
 use async_trait::async_trait;
-use std::collections::HashMap;
+use tokio_postgres::Row;
 
 use super::{
     PostgresStore,
@@ -10,26 +12,98 @@ use super::{
     revocations,
     value::{Columns as _, opt_text, text},
 };
-use crate::{ChosenStatus, StoreError, UserRow, Users, numbers::Numbered as _, personal_data::hash};
+use crate::{
+    ChosenStatus, ProfileChange, StoreError, UserRow, Users, numbers::Numbered as _, personal_data::hash,
+};
 
 /// For each list of ids the known users, in its order.
 pub(super) async fn get_all(conn: &Conn, asks: Vec<Vec<String>>) -> Result<Vec<Vec<UserRow>>, Failure> {
-    const SQL: &str =
-        "SELECT user_id, name, last_seen, status, status_text FROM users WHERE user_id = ANY($1)";
+    const SQL: &str = "SELECT user_id, name, last_seen, status, status_text, avatar, metadata, profile_set_at
+        FROM users WHERE user_id = ANY($1)";
     let wanted: Vec<_> = asks.iter().flatten().map(|id| text(id)).collect();
     let mut found = HashMap::new();
     for row in conn.rows(SQL, &[&wanted]).await? {
-        let user = UserRow {
-            user_id: row.text(0)?,
-            name: row.opt_text(1)?,
-            last_seen: row.int(2)?,
-            status: row.kind(3)?,
-            status_text: row.opt_text(4)?,
-        };
+        let user = read(&row)?;
         found.insert(user.user_id.clone(), user);
     }
     let known = |ids: Vec<String>| ids.iter().filter_map(|id| found.get(id).cloned()).collect();
     Ok(asks.into_iter().map(known).collect())
+}
+
+fn read(row: &Row) -> Result<UserRow, Failure> {
+    Ok(UserRow {
+        user_id: row.text(0)?,
+        name: row.opt_text(1)?,
+        last_seen: row.int(2)?,
+        status: row.kind(3)?,
+        status_text: row.opt_text(4)?,
+        avatar: row.opt_text(5)?,
+        metadata: row.opt_text(6)?,
+        profile_set_at: row.int(7)?,
+    })
+}
+
+/// Changes a profile for the app's backend.
+async fn put_profile(conn: &Conn, user: &str, change: &ProfileChange, at: i64) -> Result<UserRow, Failure> {
+    const SQL: &str = "INSERT INTO users AS u (user_id, name, avatar, metadata, profile_set_at, last_seen)
+        VALUES ($1, $3, $5, $7, $8, 0)
+        ON CONFLICT (user_id) DO UPDATE SET
+            name = CASE WHEN $2 THEN $3 ELSE u.name END,
+            avatar = CASE WHEN $4 THEN $5 ELSE u.avatar END,
+            metadata = CASE WHEN $6 THEN $7 ELSE u.metadata END,
+            profile_set_at = greatest(excluded.profile_set_at, u.profile_set_at)";
+    let ProfileChange {
+        name,
+        avatar,
+        metadata,
+    } = change;
+    conn.run(
+        SQL,
+        &[
+            &text(user),
+            &name.is_some(),
+            &new_value(name.as_ref()),
+            &avatar.is_some(),
+            &new_value(avatar.as_ref()),
+            &metadata.is_some(),
+            &new_value(metadata.as_ref()),
+            &at,
+        ],
+    )
+    .await?;
+    stored(conn, user).await
+}
+
+/// The value that a changed field gets.
+fn new_value(field: Option<&Option<String>>) -> Option<Cow<'_, str>> {
+    opt_text(field.and_then(Option::as_deref))
+}
+
+/// Stores the name and picture of a token.
+async fn take_profile(
+    conn: &Conn,
+    user: &str,
+    name: Option<&str>,
+    avatar: Option<&str>,
+    issued_at: i64,
+) -> Result<UserRow, Failure> {
+    const SQL: &str = "INSERT INTO users AS u (user_id, name, avatar, last_seen) VALUES ($1, $2, $3, 0)
+        ON CONFLICT (user_id) DO UPDATE SET
+            name = coalesce(excluded.name, u.name), avatar = coalesce(excluded.avatar, u.avatar)
+        WHERE u.profile_set_at <= $4";
+    conn.run(
+        SQL,
+        &[&text(user), &opt_text(name), &opt_text(avatar), &issued_at],
+    )
+    .await?;
+    stored(conn, user).await
+}
+
+/// The row that a write has just made.
+async fn stored(conn: &Conn, user: &str) -> Result<UserRow, Failure> {
+    let rows = get_all(conn, vec![vec![user.to_owned()]]).await?;
+    let row = rows.into_iter().flatten().next();
+    row.ok_or_else(|| StoreError::Internal("a stored user is missing".into()).into())
 }
 
 /// A user seen at a time, with a name if known.
@@ -98,6 +172,20 @@ impl Users for PostgresStore {
         at: i64,
     ) -> Result<(), StoreError> {
         self.checked(set_status(&self.conn().await?, user, status, text, at).await)
+    }
+
+    async fn put_profile(&self, user: &str, change: &ProfileChange, at: i64) -> Result<UserRow, StoreError> {
+        self.checked(put_profile(&self.conn().await?, user, change, at).await)
+    }
+
+    async fn take_profile(
+        &self,
+        user: &str,
+        name: Option<&str>,
+        avatar: Option<&str>,
+        issued_at: i64,
+    ) -> Result<UserRow, StoreError> {
+        self.checked(take_profile(&self.conn().await?, user, name, avatar, issued_at).await)
     }
 
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Seq;
 use crate::{
-    Edit, Entry, MessageState, REACTING_USERS, Reactions, Recorded, RoomId,
+    Edit, Entry, MessageState, REACTING_USERS, Reaction, Reactions, Recorded, RoomId,
     append::{DedupKey, RECORDED},
 };
 
@@ -115,4 +115,22 @@ fn reactions(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<
         });
     }
     Ok(reactions)
+}
+
+/// Those of the reactions that the user has made.
+pub(super) fn own_reactions(
+    conn: &Connection,
+    user: &str,
+    reactions: Vec<Reaction>,
+) -> rusqlite::Result<Vec<Reaction>> {
+    const SQL: &str =
+        "SELECT 1 FROM reactions WHERE room_id = ?1 AND seq = ?2 AND emoji = ?3 AND user_id = ?4";
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut own = Vec::new();
+    for reaction in reactions {
+        if query.exists(params![reaction.room, Seq(reaction.seq), reaction.emoji, user])? {
+            own.push(reaction);
+        }
+    }
+    Ok(own)
 }

@@ -3,7 +3,7 @@
 use super::{SqliteStore, append, entries, history, log_head, positions, retention, rooms, usage};
 use crate::{
     AppendResult, CatchUp, CaughtUp, Entry, History, Log, LogEntry, LogHead, LogPosition, NewEntry, Page,
-    Recorded, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
+    Reaction, Recorded, Retention, RoomId, StoreError, append::day_of, metrics::to_f64,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -54,6 +54,12 @@ impl Log for SqliteStore {
     async fn catch_up(&self, asks: Vec<CatchUp>, bytes: usize) -> Result<Vec<Option<CaughtUp>>, StoreError> {
         let page_bytes = self.page_bytes;
         self.read(move |conn| history::catch_up_all(conn, &asks, bytes, page_bytes))
+            .await
+    }
+
+    async fn own_reactions(&self, user: &str, reactions: Vec<Reaction>) -> Result<Vec<Reaction>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| entries::own_reactions(conn, &user, reactions))
             .await
     }
 

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{SqliteStore, batch::Batch, personal_data::erased_before, revocations, write::Write};
-use crate::{ChosenStatus, StoreError, UserRow, Users};
+use crate::{ChosenStatus, ProfileChange, StoreError, UserRow, Users};
 
 pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<UserRow>> {
-    const SQL: &str = "SELECT user_id, name, last_seen, status, status_text FROM users WHERE user_id = ?1";
+    const SQL: &str = "SELECT user_id, name, last_seen, status, status_text, avatar, metadata, profile_set_at
+        FROM users WHERE user_id = ?1";
     conn.prepare_cached(SQL)?
         .query_row([user], |row| {
             Ok(UserRow {
@@ -16,6 +17,9 @@ pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<User
                 last_seen: row.get(2)?,
                 status: row.get(3)?,
                 status_text: row.get(4)?,
+                avatar: row.get(5)?,
+                metadata: row.get(6)?,
+                profile_set_at: row.get(7)?,
             })
         })
         .optional()
@@ -46,6 +50,67 @@ impl Write for See {
     }
 }
 
+pub(super) struct PutProfile {
+    pub(super) user: String,
+    pub(super) change: ProfileChange,
+    pub(super) at: i64,
+}
+
+impl Write for PutProfile {
+    type Answer = Option<UserRow>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Self::Answer> {
+        const SQL: &str = "INSERT INTO users (user_id, name, avatar, metadata, profile_set_at, last_seen)
+            VALUES (?1, ?3, ?5, ?7, ?8, 0)
+            ON CONFLICT (user_id) DO UPDATE SET
+                name = CASE WHEN ?2 THEN ?3 ELSE name END,
+                avatar = CASE WHEN ?4 THEN ?5 ELSE avatar END,
+                metadata = CASE WHEN ?6 THEN ?7 ELSE metadata END,
+                profile_set_at = max(excluded.profile_set_at, profile_set_at)";
+        let ProfileChange {
+            name,
+            avatar,
+            metadata,
+        } = &self.change;
+        batch.conn.prepare_cached(SQL)?.execute(params![
+            self.user,
+            name.is_some(),
+            name.as_ref().and_then(Option::as_ref),
+            avatar.is_some(),
+            avatar.as_ref().and_then(Option::as_ref),
+            metadata.is_some(),
+            metadata.as_ref().and_then(Option::as_ref),
+            self.at
+        ])?;
+        get(batch.conn, &self.user)
+    }
+}
+
+pub(super) struct TakeProfile {
+    pub(super) user: String,
+    pub(super) name: Option<String>,
+    pub(super) avatar: Option<String>,
+    pub(super) issued_at: i64,
+}
+
+impl Write for TakeProfile {
+    type Answer = Option<UserRow>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Self::Answer> {
+        const SQL: &str = "INSERT INTO users (user_id, name, avatar, last_seen) VALUES (?1, ?2, ?3, 0)
+            ON CONFLICT (user_id) DO UPDATE SET
+                name = coalesce(excluded.name, name), avatar = coalesce(excluded.avatar, avatar)
+            WHERE profile_set_at <= ?4";
+        batch.conn.prepare_cached(SQL)?.execute(params![
+            self.user,
+            self.name,
+            self.avatar,
+            self.issued_at
+        ])?;
+        get(batch.conn, &self.user)
+    }
+}
+
 pub(super) struct SetStatus {
     pub(super) user: String,
     pub(super) status: ChosenStatus,
@@ -67,6 +132,11 @@ impl Write for SetStatus {
             .execute(params![self.user, self.at, self.status, self.text])?;
         Ok(())
     }
+}
+
+/// The row that a write has just made.
+fn written(row: Option<UserRow>) -> Result<UserRow, StoreError> {
+    row.ok_or_else(|| StoreError::Internal("a stored user is missing".into()))
 }
 
 #[async_trait]
@@ -94,6 +164,27 @@ impl Users for SqliteStore {
             at,
         })
         .await
+    }
+
+    async fn put_profile(&self, user: &str, change: &ProfileChange, at: i64) -> Result<UserRow, StoreError> {
+        let (user, change) = (user.to_owned(), change.clone());
+        written(self.write(PutProfile { user, change, at }).await?)
+    }
+
+    async fn take_profile(
+        &self,
+        user: &str,
+        name: Option<&str>,
+        avatar: Option<&str>,
+        issued_at: i64,
+    ) -> Result<UserRow, StoreError> {
+        let took = TakeProfile {
+            user: user.to_owned(),
+            name: name.map(str::to_owned),
+            avatar: avatar.map(str::to_owned),
+            issued_at,
+        };
+        written(self.write(took).await?)
     }
 
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError> {

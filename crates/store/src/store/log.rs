@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Appended, CatchUp, CaughtUp, Entry, History, LogPosition, NewEntry, Page, Recorded, Rejected, Retention,
-    RoomId, StoreError,
+    Appended, CatchUp, CaughtUp, Entry, History, LogPosition, NewEntry, Page, Reaction, Recorded, Rejected,
+    Retention, RoomId, StoreError,
 };
 
 /// The newest position of the log.
@@ -99,6 +99,9 @@ pub trait Log: Send + Sync {
     /// [`page_bytes`](crate::Options::page_bytes). Once the pages before it have more than `bytes`, about, a room gets
     /// an empty page with `more`.
     async fn catch_up(&self, asks: Vec<CatchUp>, bytes: usize) -> Result<Vec<Option<CaughtUp>>, StoreError>;
+
+    /// Those of the reactions that the user has made. For messages with more reactions than a page names.
+    async fn own_reactions(&self, user: &str, reactions: Vec<Reaction>) -> Result<Vec<Reaction>, StoreError>;
 
     /// One entry; `None` if it is not kept.
     async fn entry(&self, room: RoomId, seq: u64) -> Result<Option<Entry>, StoreError>;

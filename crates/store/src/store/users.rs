@@ -1,8 +1,8 @@
-//! Users: names, chosen statuses and revoked tokens.
+//! Users: profiles, chosen statuses and revoked tokens.
 
 use async_trait::async_trait;
 
-use crate::{ChosenStatus, StoreError, UserRow};
+use crate::{ChosenStatus, ProfileChange, StoreError, UserRow};
 
 /// The users that have been seen.
 #[async_trait]
@@ -19,6 +19,19 @@ pub trait Users: Send + Sync {
         text: Option<&str>,
         at: i64,
     ) -> Result<(), StoreError>;
+
+    /// Changes a profile for the app's backend, at the time `at`. Answers the user after it.
+    async fn put_profile(&self, user: &str, change: &ProfileChange, at: i64) -> Result<UserRow, StoreError>;
+
+    /// Stores the name and picture of a token, unless the backend has set the profile after `issued_at`. What
+    /// the token does not have stays. Answers the user after it.
+    async fn take_profile(
+        &self,
+        user: &str,
+        name: Option<&str>,
+        avatar: Option<&str>,
+        issued_at: i64,
+    ) -> Result<UserRow, StoreError>;
 
     /// These users in the order asked for, without those never seen.
     async fn users(&self, ids: &[String]) -> Result<Vec<UserRow>, StoreError>;

@@ -1,13 +1,48 @@
-// The face of a user without a picture: initials on the user's colour. Decoration: the name stands beside it.
+// The face of a user: their picture, or their initials on their colour.
+
+import { useState } from "react";
 
 import { hue, initials } from "../text/face.ts";
+import { safeUrl } from "../text/safe_url.ts";
 
-/** A user's initials on the user's colour, with a dot for the status. */
-export function Avatar({ userId, name, status }: { userId: string; name: string; status?: string }) {
+/** Props of `Avatar`. */
+export interface AvatarProps {
+  readonly userId: string;
+  readonly name: string;
+  /** The URL of the picture. Ignored unless it is http: or https:. */
+  readonly src?: string | null | undefined;
+  readonly status?: string;
+  /** The text alternative. Default: none, for a face beside the name, where it would only repeat the name. */
+  readonly alt?: string;
+}
+
+/** The URL of a picture that a browser may load. */
+function pictureUrl(src: string | null | undefined): string | undefined {
+  const url = src ? safeUrl(src) : undefined;
+  return url?.startsWith("http") ? url : undefined;
+}
+
+/** A user's picture, with a dot for the status. Without a picture that loads: initials on the user's colour. */
+export function Avatar({ userId, name, src, status, alt }: AvatarProps) {
+  const [failed, setFailed] = useState<string>();
+  const url = pictureUrl(src);
   return (
-    <span className="rf-face" aria-hidden="true">
+    <span className="rf-face" {...(alt ? { role: "img", "aria-label": alt } : { "aria-hidden": true })}>
       <span className="rf-avatar" data-hue={hue(userId)}>
-        {initials(name)}
+        {url === undefined || url === failed ? (
+          initials(name)
+        ) : (
+          <img
+            src={url}
+            alt=""
+            loading="lazy"
+            decoding="async"
+            draggable={false}
+            // Other sites must not learn where this app runs.
+            referrerPolicy="no-referrer"
+            onError={() => setFailed(url)}
+          />
+        )}
       </span>
       {status !== undefined && <span className="rf-dot" data-status={status} />}
     </span>

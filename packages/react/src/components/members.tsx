@@ -73,7 +73,7 @@ interface PersonProps {
 
 function Person({ member, room, names, me, role, run }: PersonProps) {
   const texts = useTexts();
-  const { userId, status, text } = member;
+  const { userId, avatar, status, text } = member;
   const name = names(userId);
   const { items, dialog } = usePersonActions({ room, userId, name, me, role, theirRole: member.role, run });
   const parts = [status === "online" || status === "offline" ? "" : texts.status(status), text ?? ""];
@@ -85,7 +85,7 @@ function Person({ member, room, names, me, role, run }: PersonProps) {
       data-user={userId}
       data-status={status}
     >
-      <Avatar userId={userId} name={name} status={status} />
+      <Avatar userId={userId} name={name} src={avatar} status={status} />
       <span className="rf-member-text">
         <bdi className="rf-name">{name}</bdi>
         {line !== "" && (

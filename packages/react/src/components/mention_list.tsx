@@ -38,7 +38,7 @@ export function MentionList({ mentions }: { mentions: Mentions }) {
               onPointerDown={(event) => event.preventDefault()}
               onClick={() => take(person)}
             >
-              <Avatar userId={person.userId} name={person.name} status={person.status} />
+              <Avatar userId={person.userId} name={person.name} src={person.avatar} status={person.status} />
               <bdi>{person.name}</bdi>
             </li>
           ))}

@@ -30,6 +30,8 @@ export interface MessageProps {
   /** The role of the message's author. */
   readonly authorRole?: Role | undefined;
   readonly names: Names;
+  /** The URL of the author's picture. Default: the one in the message. */
+  readonly avatar?: string | null | undefined;
   /** False if the message follows another one of its author and needs no name. Default: true. */
   readonly heads?: boolean;
   /** The message that this one replies to, if it is loaded. */
@@ -44,7 +46,7 @@ export interface MessageProps {
 /** One message with its toolbar. */
 export const Message = memo(function Message(props: MessageProps) {
   const { room, message, me, role, authorRole, names, heads = true } = props;
-  const { quoted, readBy = [], emojis = EMOJIS, onJump } = props;
+  const { quoted, readBy = [], emojis = EMOJIS, onJump, avatar = message.avatar } = props;
   const texts = useTexts();
   const replies = useReplyCell(room.name);
   const blocked = useBlocks().has(message.userId);
@@ -87,7 +89,7 @@ export const Message = memo(function Message(props: MessageProps) {
     >
       <div className="rf-gutter">
         {heads ? (
-          <Avatar userId={message.userId} name={name} />
+          <Avatar userId={message.userId} name={name} src={avatar} />
         ) : (
           <Time at={message.at} className="rf-side-time" />
         )}

@@ -47,6 +47,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const { messages, members, role, joined, loading, hasOlder, stale, error } = snapshot;
   const roles = useMemo(() => new Map(members.map((member) => [member.userId, member.role])), [members]);
   const names = useNames(snapshot);
+  const avatars = useMemo(() => new Map(members.map(({ userId, avatar }) => [userId, avatar])), [members]);
   const readers = useReaders(snapshot, me, names);
   const visible = useVisible();
   const divider = useDivider(snapshot, me, visible);
@@ -159,6 +160,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
                     role,
                     authorRole: roles.get(message.userId),
                     names,
+                    avatar: avatars.get(message.userId),
                     heads,
                     quoted: message.replyTo === undefined ? undefined : bySeq(messages, message.replyTo),
                     readBy: readers.get(message.seq) ?? NOBODY,

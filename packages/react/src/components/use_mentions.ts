@@ -33,7 +33,7 @@ export interface MentionOptions {
 
 export interface Mentions {
   readonly id: string;
-  readonly offered: readonly (Person & { status: Member["status"] })[];
+  readonly offered: readonly (Person & Pick<Member, "avatar" | "status">)[];
   readonly marked: number;
   /** Attributes of the field. */
   readonly aria: AriaAttributes;
@@ -56,10 +56,11 @@ export function useMentions(options: MentionOptions): Mentions {
 
   const offered = useMemo(() => {
     if (!place || place.from === refused) return [];
-    const status = new Map(snapshot.members.map((member) => [member.userId, member.status]));
+    const members = new Map(snapshot.members.map((member) => [member.userId, member]));
     return matching(peopleIn(snapshot, me, names), place.typed, MOST_OFFERED).map((person) => ({
       ...person,
-      status: status.get(person.userId) ?? ("offline" as const),
+      avatar: members.get(person.userId)?.avatar ?? null,
+      status: members.get(person.userId)?.status ?? ("offline" as const),
     }));
   }, [place, refused, snapshot, me, names]);
   const marked = Math.max(

@@ -4,6 +4,7 @@ import { Lexer, Tokenizer, getDefaults, type Token, type Tokens } from "marked";
 import { Fragment, type ReactNode } from "react";
 
 import { pieces } from "./mentions.ts";
+import { safeUrl } from "./safe_url.ts";
 
 /** Leaves out HTML, headings, rules, tables, indented code and link definitions: they show as typed. */
 class ChatTokenizer extends Tokenizer {
@@ -16,18 +17,6 @@ class ChatTokenizer extends Tokenizer {
   override code(): undefined {}
   override def(): undefined {}
   override reflink(): undefined {}
-}
-
-const PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
-
-/** The address of a link, if it is one that a message may lead to. */
-export function safeUrl(href: string): string | undefined {
-  try {
-    const url = new URL(href);
-    return PROTOCOLS.has(url.protocol) ? url.href : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Props of `Markdown`. */

@@ -17,6 +17,7 @@ use crate::events::{
     notification::{List, Listed, ReadWhich, Unread},
     presence::{SetStatus, States, Users},
     reports::{ReportMessage, ReportedMessage},
+    user::{GetUsers, UserProfiles},
 };
 
 /// The types of one client event.
@@ -100,6 +101,7 @@ pub(super) const fn of(kind: EventKind) -> ClientEvent {
         EventKind::Report => event::<ReportMessage, ReportedMessage>(
             "Reports a message to the moderators. A second report of the same message returns the first one.",
         ),
+        EventKind::GetUsers => event::<GetUsers, UserProfiles<'static>>("Returns the profiles of users."),
         EventKind::Ping => event::<Nothing, Pong>("Checks that the connection is alive."),
         EventKind::ClientError => {
             event::<ClientError, Nothing>("Reports an error of the client to the server's log.")

@@ -12,6 +12,7 @@ use crate::events::{
     moderation::{self, Moderation},
     notification::{self, NotificationView, Unread},
     presence::{self, Offline, Online, ShowsAs},
+    user::{self, UserUpdated},
 };
 
 /// The type of one server event.
@@ -100,6 +101,10 @@ pub(super) const ALL: &[ServerEvent] = &[
     event::<ShowsAs<'static>>(
         presence::STATUS,
         "A user's new status, to users who share a room, to subscribers, and to their other devices.",
+    ),
+    event::<UserUpdated<'static>>(
+        user::UPDATED,
+        "A user has a new profile, to users who share a room.",
     ),
     event::<NotificationView<'static>>(
         notification::RECEIVE,

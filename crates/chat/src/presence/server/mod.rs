@@ -43,7 +43,7 @@ use crate::{
     metrics::{Metrics, count},
     room_manager::RoomManager,
     session::Session,
-    types::UserId,
+    types::{Profile, UserId},
 };
 
 /// Users that are written to the store or the registry at a time.
@@ -168,14 +168,17 @@ impl PresenceServer {
     ///
     /// # Errors
     /// `unavailable`, `internal`: the store failed.
-    pub(crate) async fn recall(&self, user: &str) -> Result<Recalled, ChatError> {
+    pub(crate) async fn recall(&self, user: &str) -> Result<(Recalled, Profile), ChatError> {
         let row = self.store.users(&[user.to_owned()]).await?.pop();
-        Ok(row.map_or_else(Recalled::default, |row| Recalled {
-            choice: Choice {
-                status: row.status,
-                text: row.status_text.map(Arc::from),
-            },
-            last_seen: Some(row.last_seen),
+        Ok(row.map_or_else(Default::default, |mut row| {
+            let recalled = Recalled {
+                choice: Choice {
+                    status: row.status,
+                    text: row.status_text.take().map(Arc::from),
+                },
+                last_seen: row.seen(),
+            };
+            (recalled, row.into())
         }))
     }
 
@@ -237,6 +240,11 @@ impl PresenceServer {
         tracker.disconnect(user, self.clock.now_ms(), self.clock.monotonic_ms());
         self.changed(user, &[]);
         self.alarm.moved(was_next, tracker.next_deadline());
+    }
+
+    /// The sockets of others in these rooms, without those of rooms that are too large for announcements.
+    pub(crate) fn sockets_in(&self, user: &UserId, rooms: &[RoomId]) -> Vec<Socket> {
+        self.recipients.in_rooms(user, rooms).into_values().collect()
     }
 
     pub(crate) fn rename(&self, user: &UserId, name: Option<Arc<str>>) {
@@ -369,8 +377,7 @@ async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
         let Some(last_shown) = entry.last_shown(now) else {
             return;
         };
-        let name = entry.name.as_deref();
-        if let Err(error) = store.see_user(&entry.user, name, last_shown).await {
+        if let Err(error) = store.see_user(&entry.user, None, last_shown).await {
             tracing::warn!(%error, "failed to store when a user was last seen");
         }
     };

@@ -100,7 +100,11 @@ impl PresenceServer {
         oneself: Option<&str>,
     ) -> Result<Vec<State>, ChatError> {
         let rows = self.store.users(&users).await?;
-        let stored: HashMap<_, _> = rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect();
+        let stored: HashMap<_, _> = rows
+            .into_iter()
+            .filter_map(|row| Some((row.seen()?, row.user_id)))
+            .map(|(seen, user)| (user, seen))
+            .collect();
         let on_other_nodes = self.shown_on_other_nodes(&users).await?;
         let now = self.clock.now_ms();
         let tracker = self.tracker.lock();

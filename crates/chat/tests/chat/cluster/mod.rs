@@ -5,6 +5,7 @@ mod departure;
 mod faulty;
 mod notifications;
 mod presence;
+mod profiles;
 mod recovery;
 mod rooms;
 

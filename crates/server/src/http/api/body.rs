@@ -79,6 +79,14 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+/// Reads a present field as `Some`, including an explicit null.
+#[expect(clippy::option_option, reason = "an absent field differs from null")]
+pub(super) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    field: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
 /// Extracts the variables of the path.
 pub(super) struct Path<T>(pub(super) T);
 

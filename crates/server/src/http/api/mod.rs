@@ -86,7 +86,10 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         )
         .route("/rooms/{room}/messages", get(messages::list).post(messages::post))
         .route("/notifications", post(notifications::post))
-        .route("/users/{user}", get(users::show).delete(users::erase))
+        .route(
+            "/users/{user}",
+            get(users::show).put(users::change).delete(users::erase),
+        )
         .route("/users/{user}/export", get(users::export))
         .route("/users/{user}/disconnect", post(users::disconnect))
         .route("/users/{user}/revoke", post(users::revoke))

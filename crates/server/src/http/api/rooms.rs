@@ -3,13 +3,13 @@
 use axum::{Json, extract::State};
 use roomful_chat::{ChatError, ChatServer, admin::RoomState};
 use roomful_store::{RoomChange, RoomKind, RoomRow};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     Problem,
     audit::Changed,
-    body::{Name, OptionalBody, Path, Query},
+    body::{Name, OptionalBody, Path, Query, named},
     page::{PageQuery, cut},
     problems::Problems,
 };
@@ -94,12 +94,6 @@ pub(super) struct Rooms {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RemovedRoom {
     room: String,
-}
-
-#[expect(clippy::option_option, reason = "an absent field differs from null")]
-/// Reads a present field as `Some`, including an explicit null.
-fn named<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<u64>>, D::Error> {
-    Option::deserialize(field).map(Some)
 }
 
 impl From<Kind> for RoomKind {

@@ -23,6 +23,7 @@ const CALLS: &[(&str, &str, Scope)] = &[
     ("GET", "/users/{user}", Scope::UsersRead),
     ("GET", "/users/{user}/export", Scope::UsersRead),
     ("DELETE", "/users/{user}", Scope::UsersWrite),
+    ("PUT", "/users/{user}", Scope::UsersWrite),
     ("POST", "/users/{user}/disconnect", Scope::UsersWrite),
     ("POST", "/users/{user}/revoke", Scope::UsersWrite),
     ("GET", "/users/{user}/blocks", Scope::UsersRead),

@@ -1,5 +1,7 @@
 //! API calls for users: presence, devices, disconnect, revocation of tokens.
 
+use std::sync::Arc;
+
 use axum::{
     Extension, Json,
     body::Body as ResponseBody,
@@ -7,15 +9,16 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{header, request::Parts};
-use roomful_chat::{ChatServer, Status, admin};
+use roomful_chat::{ChatServer, Metadata, Profile, Status, admin};
+use roomful_store::ProfileChange;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
     audit::{Change, Changed},
-    body::{Name, Nothing, OptionalBody, Path, Query},
+    body::{Body, Name, Nothing, OptionalBody, Path, Query, named},
     problems::Problems,
 };
 
@@ -41,10 +44,59 @@ pub(super) struct Presence {
 pub(super) struct User {
     #[serde(flatten)]
     presence: Presence,
-    /// The last known name.
+    /// The display name.
     name: Option<String>,
+    /// The URL of the picture.
+    avatar: Option<String>,
+    /// The app's own fields.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Metadata>,
     /// The user's connections.
     devices: Vec<Device>,
+}
+
+/// A change of a profile. Absent fields keep their value, `null` removes it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "an absent field differs from null")]
+pub(super) struct ChangeUser {
+    /// The display name. The server keeps 128 characters of it.
+    #[serde(default, deserialize_with = "named")]
+    #[schema(value_type = Option<String>)]
+    name: Option<Option<String>>,
+    /// The URL of the picture.
+    #[serde(default, deserialize_with = "named")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 2048)]
+    avatar: Option<Option<String>>,
+    /// The app's own fields, at most `limits.metadata` bytes of JSON.
+    #[serde(default, deserialize_with = "named")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Option<Map<String, Value>>>,
+}
+
+/// A user's profile.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserProfile {
+    user_id: String,
+    /// The display name.
+    name: Option<String>,
+    /// The URL of the picture.
+    avatar: Option<String>,
+    /// The app's own fields.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Metadata>,
+}
+
+impl UserProfile {
+    fn of(user_id: &str, profile: Profile) -> Self {
+        Self {
+            user_id: user_id.to_owned(),
+            name: text(profile.name),
+            avatar: text(profile.avatar),
+            metadata: profile.metadata,
+        }
+    }
 }
 
 /// A connection of a user.
@@ -148,9 +200,37 @@ pub(super) async fn show(
     };
     Ok(Json(User {
         presence: state.presence.into(),
-        name: state.name,
+        name: text(state.profile.name),
+        avatar: text(state.profile.avatar),
+        metadata: state.profile.metadata,
         devices: state.devices.into_iter().map(device).collect(),
     }))
+}
+
+fn text(text: Option<Arc<str>>) -> Option<String> {
+    text.as_deref().map(str::to_owned)
+}
+
+/// Changes a user's profile. It wins over `name` and `avatar` of the tokens that were issued before.
+#[utoipa::path(put, operation_id = "changeUser", path = "/api/v1/users/{user}", tag = "users",
+    params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
+    request_body = ChangeUser,
+    responses((status = 200, body = UserProfile), Problems))]
+pub(super) async fn change(
+    State(chat): State<ChatServer>,
+    Path(Name(user_id)): Path<Name>,
+    Body(change): Body<ChangeUser>,
+) -> Result<Changed<UserProfile>, Problem> {
+    let change = ProfileChange {
+        name: change.name,
+        avatar: change.avatar,
+        metadata: change
+            .metadata
+            .map(|metadata| metadata.map(|metadata| Value::Object(metadata).to_string())),
+    };
+    let before = UserProfile::of(&user_id, chat.profile(&user_id).await?);
+    let after = chat.set_profile(&user_id, change).await?;
+    Ok(Changed::to(UserProfile::of(&user_id, after)).from(Some(before)))
 }
 
 /// Shows the presence of users as other users see it.

@@ -1,0 +1,124 @@
+//! Pages of the log as clients see them: messages and changes, with pictures and the reader's own reactions.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use roomful_store::{History, Reaction, RoomId};
+
+use super::view::Event;
+use crate::{
+    app::App,
+    error::ChatError,
+    events::log::{LoggedChange, MessageView},
+    profiles::FoundProfiles,
+    room::Room,
+    types::UserId,
+};
+
+/// A page of the log, split into messages and their changes.
+pub(crate) struct PageView<'a> {
+    pub(crate) messages: Vec<MessageView<'a>>,
+    pub(crate) changes: Vec<LoggedChange<'a>>,
+}
+
+/// The data that pages show beyond their entries.
+pub(crate) struct PageContext {
+    authors: FoundProfiles,
+    /// The reader; `None` for the backend, which gets no `mine`.
+    reader: Option<UserId>,
+    /// The reader's own reactions among those whose pages do not name all users.
+    own: HashMap<(RoomId, u64), HashSet<String>>,
+}
+
+impl PageContext {
+    /// Reads the context of pages of several rooms. Calls the store at most twice: for authors that are not
+    /// cached, and for reactions of more users than their page names.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: the store failed.
+    pub(crate) async fn read<'a>(
+        app: &App,
+        reader: Option<&UserId>,
+        pages: impl Iterator<Item = (RoomId, &'a History)>,
+    ) -> Result<Self, ChatError> {
+        let (mut authors, mut unknown) = (HashSet::new(), Vec::new());
+        for (room, history) in pages {
+            authors.extend(history.entries.iter().map(|entry| entry.user_id.as_str()));
+            if let Some(reader) = reader {
+                unknown.extend(unnamed(room, history, reader));
+            }
+        }
+        let own = async {
+            match reader {
+                Some(reader) if !unknown.is_empty() => app.store.own_reactions(reader, unknown).await,
+                _ => Ok(Vec::new()),
+            }
+        };
+        let (authors, own) = futures_util::join!(app.profiles.of_authors(authors), own);
+        let mut by_message: HashMap<_, HashSet<_>> = HashMap::new();
+        for Reaction { room, seq, emoji } in own? {
+            by_message.entry((room, seq)).or_default().insert(emoji);
+        }
+        Ok(Self {
+            authors,
+            reader: reader.cloned(),
+            own: by_message,
+        })
+    }
+
+    /// The size of the pictures' URLs in a page, in bytes.
+    pub(crate) fn bytes(&self, history: &History) -> usize {
+        let avatars = history
+            .entries
+            .iter()
+            .filter_map(|entry| self.avatar(&entry.user_id));
+        avatars.map(|url| url.len()).sum()
+    }
+
+    fn avatar(&self, user: &str) -> Option<&Arc<str>> {
+        self.authors.get(user)?.avatar.as_ref()
+    }
+
+    fn mark_own(&self, room: RoomId, message: &mut MessageView<'_>) {
+        let Some(reader) = &self.reader else { return };
+        let own = self.own.get(&(room, message.seq));
+        for reactions in &mut message.reactions {
+            let named = reactions.user_ids.iter().any(|user| **user == **reader);
+            reactions.mine = Some(named || own.is_some_and(|own| own.contains(reactions.emoji)));
+        }
+    }
+}
+
+/// The reactions of a page that the reader may have made without being named.
+fn unnamed(room: RoomId, history: &History, reader: &str) -> impl Iterator<Item = Reaction> {
+    history.entries.iter().flat_map(move |entry| {
+        let reactions = entry.state.reactions.iter().filter(move |reactions| {
+            reactions.count > reactions.user_ids.len() as u64
+                && !reactions.user_ids.iter().any(|user| user == reader)
+        });
+        reactions.map(move |reactions| Reaction {
+            room,
+            seq: entry.seq,
+            emoji: reactions.emoji.clone(),
+        })
+    })
+}
+
+impl<'a> PageView<'a> {
+    pub(crate) fn of(room: &'a Room, history: &'a History, context: &PageContext) -> Self {
+        let (mut messages, mut changes) = (Vec::new(), Vec::new());
+        for entry in &history.entries {
+            match Event::of(room, entry, context.avatar(&entry.user_id).cloned()) {
+                Some(Event::Message(mut message)) => {
+                    context.mark_own(room.id, &mut message);
+                    messages.push(message);
+                }
+                Some(Event::Change(kind, change)) => changes.push(LoggedChange { kind, change }),
+                None => {}
+            }
+        }
+        Self { messages, changes }
+    }
+}
