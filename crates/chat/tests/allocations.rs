@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use roomful_chat::{HookEvent, Hooks, Question, Verdict};
-use roomful_store::Users as _;
 use roomful_testkit::SioClient;
 use tokio::runtime::{self, Runtime};
 

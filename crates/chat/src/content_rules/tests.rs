@@ -124,6 +124,11 @@ proptest::proptest! {
 /// --nocapture time_of_a_message`.
 #[test]
 #[ignore = "a measurement"]
+#[allow(
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    reason = "measures real time; a letter fits into a byte"
+)]
 fn time_of_a_message_with_100_000_words() {
     let mut seed = 1_u64;
     let mut next = |bound: u64| {

@@ -58,8 +58,7 @@ struct Prepared {
     stored: Option<Recorded>,
 }
 
-/// Checks the change. Applies the content rules to an edit and asks the hooks about it; both may change its
-/// text.
+/// Checks the change. Asks the hooks about an edit and applies the content rules to it; both may change its text.
 async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared, ChatError> {
     let room = context.my_room(&ask.room).await?;
     let (mut replacement, mut stored) = (None, None);
@@ -69,9 +68,11 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
             let why = "only its author may edit a message";
             let message = author_of(context, &room, target, NotAuthor::Refused(why)).await?;
             let (user, client_id) = (&context.me.user, ask.client_id.as_deref());
-            context.app.apply_rules(&room, user, text)?;
             let edit = (ask.seq, &mut *text);
             stored = context.app.ask_about_edit(&room, user, client_id, edit).await?;
+            if stored.is_none() {
+                context.app.apply_rules(&room, user, text)?;
+            }
             if !context.app.config.keep_edits {
                 replacement = message.and_then(|message| edited_body(&message, text));
             }

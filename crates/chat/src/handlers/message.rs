@@ -69,8 +69,8 @@ pub(crate) struct Admitted {
     pub(crate) stored: Option<Recorded>,
 }
 
-/// Checks the draft against the room, applies the content rules to its text, and asks the hooks about it. Rules
-/// and hooks may change it. `sender` is the user and the client id.
+/// Checks the draft against the room, asks the hooks about it, and applies the content rules to its text. Hooks
+/// and rules may change it. `sender` is the user and the client id.
 pub(crate) async fn admit(
     app: &App,
     room: &Room,
@@ -78,8 +78,11 @@ pub(crate) async fn admit(
     draft: &mut Draft,
 ) -> Result<Admitted, ChatError> {
     check_reply(app, room, draft).await?;
-    app.apply_rules(room, sender.0, &mut draft.text)?;
     let stored = app.ask_about_message(room, sender.0, sender.1, draft).await?;
+    // The rules may have changed since the first attempt of a retry.
+    if stored.is_none() {
+        app.apply_rules(room, sender.0, &mut draft.text)?;
+    }
     let body = serde_json::to_string(draft).map_err(|error| {
         tracing::error!(%error, "failed to encode a message");
         ChatError::Internal

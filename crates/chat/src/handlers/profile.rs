@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_socket::Class;
+use roomful_socket::{Class, Socket};
 use roomful_store::{ProfileChange, UserRow};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     middleware::price,
     reply::Reply,
     session::Session,
-    types::{Claims, Profile, UserId},
+    types::{Claims, Metadata, Profile, UserId},
 };
 
 /// The size of a profile without its texts, in bytes.
@@ -45,7 +45,7 @@ pub(crate) async fn get(context: &Context, ask: &GetUsers, reply: Reply) {
 fn bytes(profile: &Profile) -> usize {
     let texts = [profile.name.as_deref(), profile.avatar.as_deref()];
     let texts: usize = texts.into_iter().flatten().map(str::len).sum();
-    PROFILE_BYTES + texts + profile.metadata.as_ref().map_or(0, |metadata| metadata.len())
+    PROFILE_BYTES + texts + profile.metadata.as_ref().map_or(0, Metadata::len)
 }
 
 /// Merges the claims of a new or refreshed token with the user's stored profile, and stores the result if it
@@ -112,7 +112,7 @@ pub(crate) async fn changed_elsewhere(app: &App, user: UserId, at: i64) {
 async fn show(app: &App, user: &UserId, profile: &Profile, at: i64) -> Result<(), ChatError> {
     app.profiles.changed(user, profile);
     let mut sockets = app.connections.sockets(user);
-    for session in sockets.iter().filter_map(|socket| socket.state::<Session>()) {
+    for session in sockets.iter().filter_map(Socket::state::<Session>) {
         session.set_profile(profile);
     }
     app.presence.rename(user, profile.name.clone());

@@ -24,6 +24,7 @@ enum Action {
 
 /// The replaced parts. Other fields do not count, so an app may send back the message with changes.
 #[derive(Deserialize)]
+#[allow(clippy::option_option, reason = "an absent field and null differ")]
 struct NewMessage {
     text: Option<String>,
     /// `Some(None)` for `null`, which removes the metadata.
@@ -31,6 +32,7 @@ struct NewMessage {
     metadata: Option<Option<Box<RawValue>>>,
 }
 
+#[allow(clippy::option_option, reason = "an absent field and null differ")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Box<RawValue>>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -125,6 +127,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::option_option, reason = "an absent field and null differ")]
     fn replaced(text: Option<&str>, metadata: Option<Option<&str>>) -> Verdict {
         let object = |json: &str| Metadata::new(serde_json::from_str(json).unwrap()).unwrap();
         Verdict::Replace(Replacement {

@@ -33,9 +33,11 @@ pub(crate) struct HttpHooks {
     hooks: Box<[Hook]>,
 }
 
-/// The hooks of the settings, and their signing keys by name, so that a reload can replace them. `None` if
-/// there are no hooks.
-pub(crate) fn open(config: &Config) -> io::Result<Option<(Arc<HttpHooks>, Vec<(String, SigningKeys)>)>> {
+/// Hooks, and their signing keys by name, so that a reload can replace them.
+type Opened = (Arc<HttpHooks>, Vec<(String, SigningKeys)>);
+
+/// The hooks of the settings; `None` if there are none.
+pub(crate) fn open(config: &Config) -> io::Result<Option<Opened>> {
     if config.hooks.is_empty() {
         return Ok(None);
     }

@@ -118,13 +118,13 @@ async fn a_message_is_allowed_refused_or_replaced() {
         &json!({ "room": "pub-1", "text": "rude", "clientId": "c2" }),
     )
     .await);
-    let received = loop {
+    let shown = loop {
         let message = alice.next_event("chat:receive_message").await.unwrap();
         if message["clientId"] == "c2" {
             break message;
         }
     };
-    assert_eq!(received["metadata"], json!({ "masked": true }));
+    assert_eq!(shown["metadata"], json!({ "masked": true }));
     assert_eq!(texts(&alice, "pub-1").await, ["hello", "***"]);
 
     // Other rooms are nobody's business.

@@ -138,7 +138,7 @@ async fn shown(api: &Api) -> String {
         let (status, text) = api.text("GET", path, &Value::Null).await;
         assert_eq!(status, 200, "{path}: {text}");
         if text.contains(MARKER) {
-            shown += &format!("{path}: {text}\n");
+            shown.extend([path, ": ", &text, "\n"]);
         }
     }
     shown

@@ -109,12 +109,11 @@ async fn serve(mut stream: TcpStream, posts: Arc<watch::Sender<Vec<Post>>>, mood
         let (status, body) = match mood {
             Mood::Take => (200, "ok"),
             Mood::Answer(status) => (status, "ok"),
-            Mood::Say(body) => (200, body),
             Mood::Flood => (200, &*" ".repeat(1 << 20).leak()),
             Mood::HangOn(text, _) if String::from_utf8_lossy(&body).contains(text) => {
                 std::future::pending().await
             }
-            Mood::HangOn(_, body) => (200, body),
+            Mood::Say(body) | Mood::HangOn(_, body) => (200, body),
             Mood::Hang => std::future::pending().await,
             Mood::Die => return,
         };

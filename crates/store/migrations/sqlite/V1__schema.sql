@@ -173,13 +173,7 @@ CREATE INDEX members_user ON members (user_id, joined_at) WHERE active = 1;
 
 CREATE TABLE users (
     user_id TEXT PRIMARY KEY,
-    -- Profile: name, URL of a picture, the app's own fields as a JSON object, and when the app's backend set it; 0 if
-    -- it never did.
     name TEXT,
-    avatar TEXT,
-    metadata TEXT,
-    profile_set_at INTEGER NOT NULL DEFAULT 0,
-    -- 0 for a user who never connected.
     last_seen INTEGER NOT NULL,
     -- Status the user chose: 0 online, 1 away, 2 busy, 3 invisible; and its text.
     status INTEGER NOT NULL DEFAULT 0,

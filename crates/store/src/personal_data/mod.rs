@@ -3,6 +3,8 @@
 mod erase;
 mod export;
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::{
@@ -178,7 +180,12 @@ pub(crate) fn hash(user: &str) -> String {
         .chain_update("erased user\n")
         .chain_update(user)
         .finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(2 * digest.len());
+    for byte in digest {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// A text as a JSON string. User ids have no control characters.

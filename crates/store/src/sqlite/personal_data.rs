@@ -150,12 +150,7 @@ fn export_rows(
     limit: u32,
 ) -> rusqlite::Result<Vec<ExportRow>> {
     let mut query = conn.prepare_cached(export_sql(part))?;
-    let names: Vec<String> = query
-        .column_names()
-        .into_iter()
-        .skip(1)
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<String> = query.column_names().skip(1).map(str::to_owned).collect();
     let row = |row: &Row<'_>| {
         let column = |(name, at): (&String, usize)| Ok((name.clone(), value(row, at)?));
         Ok(ExportRow {
@@ -167,11 +162,10 @@ fn export_rows(
                 .collect::<rusqlite::Result<_>>()?,
         })
     };
-    let rows = match part.room() {
+    match part.room() {
         Some(room) => query.query_map(params![user, after, room, limit], row)?.collect(),
         None => query.query_map(params![user, after, limit], row)?.collect(),
-    };
-    rows
+    }
 }
 
 #[async_trait]

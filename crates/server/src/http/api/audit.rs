@@ -127,11 +127,11 @@ impl Recorder {
 
     /// Runs a call and records it. A changing call runs to its end although its client goes away.
     pub(super) async fn pass(self, mut request: Request, next: Next, prefix: &str) -> Response {
-        let changes = ![Method::GET, Method::HEAD].contains(request.method());
+        let is_write = ![Method::GET, Method::HEAD].contains(request.method());
         let path = request.extensions().get::<MatchedPath>();
         let route = path.and_then(|path| path.as_str().strip_prefix(prefix));
         let caller = request.extensions().get::<Caller>();
-        let (true, Some(route), Some(caller)) = (changes, route, caller) else {
+        let (true, Some(route), Some(caller)) = (is_write, route, caller) else {
             return next.run(request).await;
         };
         let is_post = POSTS.contains(&route);

@@ -28,9 +28,10 @@ pub(super) struct ExplainQuery {
     seq: u64,
 }
 
-/// What became of a message for a user.
+/// The state of a message for a user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "four answers to four questions")]
 pub(super) struct Explanation {
     user: String,
     room: String,

@@ -73,7 +73,46 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
     let outage = chat.clone();
     let prefix: Arc<str> = format!("{base_path}/api/v1").into();
     let (recorder, route_prefix) = (Recorder::new(chat.clone(), audit_posts), Arc::clone(&prefix));
-    let calls = Router::new()
+    let calls = routes()
+        .method_not_allowed_fallback(async || Problem::Method)
+        .fallback(async || Problem::NotFound)
+        .with_state(chat)
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let outage = outage.has_outage();
+            async move {
+                if outage {
+                    return Problem::Unavailable("A test asked for an outage.").into_response();
+                }
+                next.run(request).await
+            }
+        }))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let (recorder, prefix) = (recorder.clone(), Arc::clone(&route_prefix));
+            async move { recorder.pass(request, next, &prefix).await }
+        }))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let (keys, prefix) = (keys.clone(), Arc::clone(&prefix));
+            async move { authorise(&keys, &prefix, request, next).await }
+        }));
+    let describe = |document: &'static LazyLock<Bytes>| {
+        let limit = status_limit.clone();
+        get(async move |request: Request| description(document, limit.as_deref(), &request))
+    };
+    Router::new()
+        .nest(&format!("{base_path}/api/v1"), calls)
+        // The outermost layer, so that it sees refused calls too, and full paths.
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let log = log.clone();
+            async move { log.pass(request, next).await }
+        }))
+        .route(&format!("{base_path}/api/openapi.json"), describe(&CALLS))
+        .route(&format!("{base_path}/api/asyncapi.json"), describe(&EVENTS))
+}
+
+/// The handler of each call.
+fn routes() -> Router<ChatServer> {
+    Router::new()
         .route("/rooms", get(rooms::list))
         .route(
             "/rooms/{room}",
@@ -131,40 +170,6 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
             "/users/{user}/mute",
             put(moderation::put_mute).delete(moderation::remove_mute),
         )
-        .method_not_allowed_fallback(async || Problem::Method)
-        .fallback(async || Problem::NotFound)
-        .with_state(chat)
-        .layer(DefaultBodyLimit::max(max_body))
-        .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let outage = outage.has_outage();
-            async move {
-                if outage {
-                    return Problem::Unavailable("A test asked for an outage.").into_response();
-                }
-                next.run(request).await
-            }
-        }))
-        .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let (recorder, prefix) = (recorder.clone(), Arc::clone(&route_prefix));
-            async move { recorder.pass(request, next, &prefix).await }
-        }))
-        .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let (keys, prefix) = (keys.clone(), Arc::clone(&prefix));
-            async move { authorise(&keys, &prefix, request, next).await }
-        }));
-    let describe = |document: &'static LazyLock<Bytes>| {
-        let limit = status_limit.clone();
-        get(async move |request: Request| description(document, limit.as_deref(), &request))
-    };
-    Router::new()
-        .nest(&format!("{base_path}/api/v1"), calls)
-        // The outermost layer, so that it sees refused calls too, and full paths.
-        .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let log = log.clone();
-            async move { log.pass(request, next).await }
-        }))
-        .route(&format!("{base_path}/api/openapi.json"), describe(&CALLS))
-        .route(&format!("{base_path}/api/asyncapi.json"), describe(&EVENTS))
 }
 
 /// The descriptions of the calls and of the events, composed for their first reader.

@@ -5,14 +5,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problems::Problems;
-use crate::scope::Caller;
+use crate::scope::{Caller, Scope};
 
 /// The key of the call.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OwnKey {
     /// Its name in `api.keys`.
     name: String,
-    /// What it may do.
+    /// The scopes that it has.
     scopes: Vec<&'static str>,
 }
 
@@ -22,6 +22,6 @@ pub(super) struct OwnKey {
 pub(super) async fn show(Extension(caller): Extension<Caller>) -> Json<OwnKey> {
     Json(OwnKey {
         name: caller.name().to_owned(),
-        scopes: caller.scopes().map(|scope| scope.name()).collect(),
+        scopes: caller.scopes().map(Scope::name).collect(),
     })
 }

@@ -1,7 +1,5 @@
 //! API calls for users: presence, devices, disconnect, revocation of tokens.
 
-use std::sync::Arc;
-
 use axum::{
     Extension, Json,
     body::Body as ResponseBody,
@@ -92,8 +90,8 @@ impl UserProfile {
     fn of(user_id: &str, profile: Profile) -> Self {
         Self {
             user_id: user_id.to_owned(),
-            name: text(profile.name),
-            avatar: text(profile.avatar),
+            name: text(profile.name.as_deref()),
+            avatar: text(profile.avatar.as_deref()),
             metadata: profile.metadata,
         }
     }
@@ -200,15 +198,15 @@ pub(super) async fn show(
     };
     Ok(Json(User {
         presence: state.presence.into(),
-        name: text(state.profile.name),
-        avatar: text(state.profile.avatar),
+        name: text(state.profile.name.as_deref()),
+        avatar: text(state.profile.avatar.as_deref()),
         metadata: state.profile.metadata,
         devices: state.devices.into_iter().map(device).collect(),
     }))
 }
 
-fn text(text: Option<Arc<str>>) -> Option<String> {
-    text.as_deref().map(str::to_owned)
+fn text(text: Option<&str>) -> Option<String> {
+    text.map(str::to_owned)
 }
 
 /// Changes a user's profile. It wins over `name` and `avatar` of the tokens that were issued before.
