@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use roomful_testkit::SioClient;
@@ -125,14 +125,17 @@ async fn draining_waits_for_accepted_sends() {
     );
 }
 
+/// The text of messages that [`Flaky`] can make unreadable.
+pub(crate) const UNREADABLE: &str = "cannot be read";
+
 /// A store with injected faults: appends fail before they start or after they committed, along with writes of
 /// a status. Reads of users fail while writes do.
 pub(crate) struct Flaky {
     pub(crate) inner: Arc<dyn roomful_store::Store>,
     /// 0: works; 1: fails before the append; 2: commits, then reports a failure.
     pub(crate) mode: AtomicUsize,
-    /// The position whose entry cannot be read back, if not 0.
-    pub(crate) unreadable: AtomicU64,
+    /// Whether messages with the text [`UNREADABLE`] cannot be read back by position.
+    pub(crate) unreadable: AtomicBool,
     /// The number of failed attempts to record a lost connection.
     pub(crate) untold: AtomicUsize,
     /// Blocks the start of sessions while held.
@@ -158,7 +161,7 @@ impl Flaky {
         let store = Flaky {
             inner,
             mode: AtomicUsize::new(0),
-            unreadable: AtomicU64::new(0),
+            unreadable: AtomicBool::new(false),
             untold: AtomicUsize::new(0),
             beginning: tokio::sync::Mutex::default(),
             reads: AtomicUsize::new(0),
@@ -233,7 +236,11 @@ mod flaky {
             self.reads.fetch_add(1, Ordering::SeqCst);
             let found = self.inner.log_entries(after, upto, limit).await?;
             let unreadable = self.unreadable.load(Ordering::SeqCst);
-            if found.iter().any(|placed| placed.position.0 == unreadable) {
+            if unreadable
+                && found
+                    .iter()
+                    .any(|placed| placed.entry.body.contains(super::UNREADABLE))
+            {
                 return Err(StoreError::Internal("an entry can't be read".into()));
             }
             Ok(found)
