@@ -466,8 +466,8 @@ test("dashboard and alerts use metrics that a node has", async () => {
     // Metric names in expressions: before a selector, a range or an operator; JSON escapes the quotes.
     const asked = text.match(/\b(?:roomful|process)_[a-z_]+\b(?=[{[ ])/g) ?? [];
     assert.ok(asked.length > 5, path);
-    // These nodes have no webhooks; crates/server/tests/webhooks checks their metrics.
-    const expected = asked.filter((name) => !name.startsWith("roomful_webhooks_"));
+    // These nodes have no webhooks, hooks and issuers. Tests in crates/server check their metrics.
+    const expected = asked.filter((name) => !/^roomful_(webhooks|hook|auth)_/.test(name));
     for (const name of expected) assert.ok(names.has(name), `${path}: ${name} is not shown`);
   }
 });

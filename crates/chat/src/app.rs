@@ -1,5 +1,6 @@
 //! The state that all handlers share, and the context of one event.
 
+mod content_rules;
 mod control_handler;
 mod hooks;
 mod node_events;

@@ -1,11 +1,14 @@
-//! Closing all connections of a user on this node.
+//! Closing the connections of a user.
 
 use roomful_socket::Socket;
 
 use crate::{
     app::App,
+    error::ChatError,
     events::connection::{SESSION_ENDED, SessionEnded},
+    log::control::Control,
     session::Session,
+    types::UserId,
 };
 
 /// Closes those of the user's connections on this node that satisfy `which`. Returns how many.
@@ -34,4 +37,20 @@ pub(crate) fn sockets_of(app: &App, user: &str) -> Vec<Socket> {
     let mut sockets = app.namespace.sockets();
     sockets.retain(is_theirs);
     sockets
+}
+
+/// Closes the user's connections on all nodes (`told` is the control entry for the others) and discards their
+/// recoverable sessions. Returns the number of connections.
+pub(crate) async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
+    let on_other_nodes = app.presence.devices_elsewhere(user).await.len();
+    let end = match told {
+        Control::Revoked { .. } => SessionEnded::REVOKED,
+        _ => SessionEnded::KICKED,
+    };
+    let closed = close_sockets(app, user, end, |_| true);
+    app.store.end_lost_sessions(user).await?;
+    if let Some(cluster) = &app.cluster {
+        cluster.command(told).await?;
+    }
+    Ok(closed + on_other_nodes)
 }

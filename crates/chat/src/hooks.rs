@@ -6,11 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    error::ChatError,
-    events::chat::check_replacement,
-    types::{Draft, Limits, Metadata},
-};
+use crate::types::{Draft, Metadata};
 
 /// The app's decision about messages, joins and connections before they happen. Set it as
 /// [`ChatConfig::hooks`](crate::ChatConfig::hooks).
@@ -128,14 +124,6 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Checks the parts by the rules for messages of clients.
-    ///
-    /// # Errors
-    /// `invalid_request` for an empty text, `payload_too_large` for a part that exceeds its limit.
-    pub fn check(&self, limits: &Limits) -> Result<(), ChatError> {
-        check_replacement(self, limits)
-    }
-
     /// Replaces the parts of a message.
     pub(crate) fn apply(self, draft: &mut Draft) {
         if let Some(text) = self.text {

@@ -28,6 +28,7 @@ struct Readme;
 pub mod admin;
 mod alarm;
 mod app;
+mod audit;
 pub mod clock;
 mod closing;
 mod cluster;

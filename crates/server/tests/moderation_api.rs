@@ -321,7 +321,7 @@ async fn a_backend_blocks_for_a_user_and_lists_blocks() {
         (&json!("cy"), None)
     );
     // The recipient who has blocked the sender gets no copy.
-    let post = json!({ "userIds": ["ann"], "from": "bob", "kind": "poke", "title": "Hey", "body": "" });
+    let post = json!({ "userIds": ["ann"], "fromUserId": "bob", "kind": "poke", "title": "Hey", "body": "" });
     assert_eq!(api.call("POST", "/notifications", post).await.0, 201);
     let list = ann.call("notification:list", &json!({})).await.unwrap();
     assert_eq!(list["data"]["notifications"], json!([]));

@@ -32,7 +32,6 @@ mod users;
 use std::sync::Arc;
 
 pub use self::{
-    audit::AuditedChange,
     connections::{Connection, ConnectionFilter},
     explain::{ExplainedMessage, Explanation},
     messages::{Post, Posted},
@@ -42,18 +41,14 @@ pub use self::{
     rooms::RoomState,
     users::{Presence, Revoked, UserState},
 };
-pub(crate) use self::{
-    audit::record as record_audit,
-    rooms::clear as clear_room,
-    users::{revoked_elsewhere, send_away},
-};
-pub use crate::presence::device::Device;
+pub(crate) use self::{rooms::clear as clear_room, users::revoked_elsewhere};
 use crate::{
     app::App,
     error::{ChatError, NO_ROOM},
     room_manager::RoomRef,
     types::{RoomName, UserId, names::check_user_id},
 };
+pub use crate::{audit::AuditedChange, presence::device::Device};
 
 /// The room of this name, without a check of membership.
 async fn existing(app: &App, name: &str) -> Result<RoomRef, ChatError> {

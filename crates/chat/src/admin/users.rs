@@ -7,7 +7,7 @@ use roomful_store::{LogPosition, ProfileChange};
 use super::user_id;
 use crate::{
     app::App,
-    closing::{close_sockets, sockets_of},
+    closing::{close_sockets, send_away, sockets_of},
     detached::run_to_completion,
     error::ChatError,
     events::{
@@ -20,7 +20,7 @@ use crate::{
     presence::device::Device,
     server::ChatServer,
     session::Session,
-    types::{Metadata, Profile, UserId, names::check_avatar},
+    types::{Metadata, Profile, names::check_avatar},
 };
 
 /// The stored and live data of a user.
@@ -194,22 +194,6 @@ pub(crate) fn revoked_elsewhere(app: &Arc<App>, user: &str, before: i64, positio
             }
         });
     }
-}
-
-/// Closes the user's connections on all nodes (`told` is the control entry for the others) and discards their
-/// recoverable sessions. Returns the number of connections.
-pub(crate) async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
-    let on_other_nodes = app.presence.devices_elsewhere(user).await.len();
-    let end = match told {
-        Control::Revoked { .. } => SessionEnded::REVOKED,
-        _ => SessionEnded::KICKED,
-    };
-    let closed = close_sockets(app, user, end, |_| true);
-    app.store.end_lost_sessions(user).await?;
-    if let Some(cluster) = &app.cluster {
-        cluster.command(told).await?;
-    }
-    Ok(closed + on_other_nodes)
 }
 
 /// The change with a clean name, if all its fields are valid.

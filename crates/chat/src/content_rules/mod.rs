@@ -12,13 +12,7 @@ use self::{
     normal_text::{NormalText, mask},
     words::Words,
 };
-use crate::{
-    app::App,
-    error::ChatError,
-    metrics::Metrics,
-    room::Room,
-    types::{RoomPattern, UserId},
-};
+use crate::{error::ChatError, metrics::Metrics, types::RoomPattern};
 
 /// The most memory that a compiled pattern may take, in bytes.
 const PATTERN_BYTES: usize = 4 << 20;
@@ -170,17 +164,6 @@ impl ContentRules {
             *text = mask(text, masked);
         }
         Ok(())
-    }
-}
-
-impl App {
-    /// Applies the content rules to a text that `user` wants to write in `room`. Masks it in place.
-    ///
-    /// # Errors
-    /// `refused` if a rule refuses the text.
-    pub(crate) fn apply_rules(&self, room: &Room, user: &UserId, text: &mut String) -> Result<(), ChatError> {
-        let rules = &self.config.content_rules;
-        rules.apply(&self.metrics, (room.name.as_str(), user), text)
     }
 }
 

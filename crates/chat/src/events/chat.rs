@@ -132,14 +132,19 @@ impl SendMessage {
     }
 }
 
-/// Checks the parts of a message that a hook replaces, by the rules for clients.
-pub(crate) fn check_replacement(replacement: &Replacement, limits: &Limits) -> Result<(), ChatError> {
-    let text = serde_json::json!({ "text": replacement.text });
-    let mut fields = Fields::of("the message of the hook", text)?;
-    if replacement.text.is_some() {
-        fields.message_text(limits)?;
+impl Replacement {
+    /// Checks the parts by the rules for messages of clients.
+    ///
+    /// # Errors
+    /// `invalid_request` for an empty text, `payload_too_large` for a part that exceeds its limit.
+    pub fn check(&self, limits: &Limits) -> Result<(), ChatError> {
+        let text = serde_json::json!({ "text": self.text });
+        let mut fields = Fields::of("the message of the hook", text)?;
+        if self.text.is_some() {
+            fields.message_text(limits)?;
+        }
+        check_metadata(&mut fields, self.metadata.iter().flatten().next(), limits)
     }
-    check_metadata(&mut fields, replacement.metadata.iter().flatten().next(), limits)
 }
 
 fn check_metadata(

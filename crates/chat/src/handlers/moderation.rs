@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    admin::{AuditedChange, record_audit},
     app::{App, Context},
+    audit::{self, AuditedChange},
     error::ChatError,
     events::moderation::{MODERATE, Moderate, Moderated, Moderation, ModerationAction},
     log::control::Control,
@@ -98,7 +98,7 @@ async fn record(context: &Context, ask: &Moderate, moderated: &Moderated<'_>, be
         before: before.map(|before| before.to_string()),
         after: serde_json::to_string(&after).ok(),
     };
-    record_audit(&context.app, change).await;
+    audit::record(&context.app, change).await;
 }
 
 /// What an act is about to change, for the audit log.

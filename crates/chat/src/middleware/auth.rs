@@ -9,12 +9,15 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, decode_header};
 use parking_lot::RwLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::issuer::{ClaimNames, Issuer};
+use super::{
+    issuer::{ClaimNames, Issuer},
+    signature::verify_with,
+};
 use crate::{
     error::ChatError,
     types::{
@@ -352,22 +355,6 @@ fn check(
 fn candidates<'a>(keys: &'a [VerifyKey], kid: Option<&str>) -> impl Iterator<Item = &'a VerifyKey> {
     keys.iter()
         .filter(move |key| key.kid.is_none() || key.kid.as_deref() == kid)
-}
-
-/// The claims of a token that `key` has signed with `algorithm`.
-pub(super) fn verify_with(
-    algorithm: Algorithm,
-    key: &DecodingKey,
-    token: &str,
-) -> Option<Map<String, Value>> {
-    // The library checks the signature only: times use our clock, and `read_claims` checks types.
-    let mut validation = Validation::new(algorithm);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    decode::<Map<String, Value>>(token, key, &validation)
-        .ok()
-        .map(|data| data.claims)
 }
 
 /// Whether a token issued at `issued_at` is void after a revocation of all tokens issued before `before`. A

@@ -7,7 +7,7 @@ use jsonwebtoken::Header;
 use metrics::{Counter, counter};
 use serde_json::{Map, Value};
 
-use super::{auth::verify_with, key_set::KeySet};
+use super::{key_set::KeySet, signature::verify_with};
 use crate::error::ChatError;
 
 /// The cached keys of an issuer, and a way to renew them.

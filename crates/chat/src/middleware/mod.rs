@@ -7,3 +7,4 @@ pub mod issuer;
 pub mod key_set;
 pub(crate) mod price;
 pub mod rate_limit;
+mod signature;

@@ -12,8 +12,9 @@ use std::sync::{Arc, atomic::Ordering};
 use roomful_store::{Erasure, ErasureStep, RoomId};
 
 use crate::{
-    admin::{AuditedChange, record_audit, send_away},
     app::App,
+    audit::{self, AuditedChange},
+    closing::send_away,
     error::ChatError,
     events::chat::Removal,
     handlers::membership,
@@ -96,7 +97,7 @@ async fn resume_all(app: &Arc<App>) -> Result<(), ChatError> {
             status: 200,
             ..AuditedChange::default()
         };
-        record_audit(app, change).await;
+        audit::record(app, change).await;
     }
     Ok(())
 }

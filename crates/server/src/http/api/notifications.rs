@@ -31,7 +31,7 @@ pub(super) struct NewNotification {
     id: Option<String>,
     /// The user whose act it announces, such as an invitation. Recipients who have blocked them get no copy.
     #[schema(min_length = 1, max_length = 128)]
-    from: Option<String>,
+    from_user_id: Option<String>,
 }
 
 /// A posted notification.
@@ -62,7 +62,7 @@ pub(super) async fn post(
         body: new.body,
         data: new.data,
         id: new.id,
-        from: new.from,
+        from: new.from_user_id,
     };
     let notified = chat.notify(notify).await?;
     let posted = PostedNotification {
