@@ -164,10 +164,10 @@ impl ChatServer {
     /// The bans and mutes of a user that hold in all rooms.
     ///
     /// # Errors
-    /// `unavailable` if the store fails.
+    /// `invalid_request` for an invalid id, `unavailable` if the store fails.
     pub async fn sanctions_of(&self, user: &str) -> Result<Vec<Sanction>, ChatError> {
-        let app = &self.app;
-        Ok(app.store.sanctions_of(None, user, app.clock.now_ms()).await?)
+        let (app, user) = (&self.app, user_id(user)?);
+        Ok(app.store.sanctions_of(None, &user, app.clock.now_ms()).await?)
     }
 
     /// Freezes or unfreezes a room, and changes its slow mode in seconds; `None` keeps a value. Returns the

@@ -204,11 +204,10 @@ pub(super) struct AuditQuery {
     /// The most records to return. Defaults to 50, capped at 200.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_u64)]
     limit: Option<u32>,
-    /// Only records of this API key, as `key:NAME`, or of this moderator.
-    #[param(min_length = 1)]
+    /// Only records of this API key, as `key:NAME`, or of this moderator. Empty: of all.
     actor: Option<String>,
-    /// Only records of this action.
-    #[param(min_length = 1, example = "PUT /rooms/{room}")]
+    /// Only records of this action. Empty: of all.
+    #[param(example = "PUT /rooms/{room}")]
     action: Option<String>,
 }
 
