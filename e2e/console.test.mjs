@@ -332,8 +332,7 @@ describe("the views", () => {
     await row.waitFor();
   });
 
-  test("a report is decided by deleting the message", async (t) => {
-    if ((await api("GET", "/moderation/reports")).status === 404) return t.skip("there are no reports");
+  test("a report is decided by deleting the message", async () => {
     const adam = await member(server, "adam", "reported");
     const grace = await member(server, "grace", "reported");
     const { seq } = await done(adam, "chat:send_message", { room: "reported", text: "rude words" });
