@@ -281,7 +281,8 @@ def every_message(is_async: bool) -> list[str]:
 def api_file(description: dict[str, Any]) -> str:
     calls = list(operations(description))
     text = HEADER.format("The clients: one method for each call of the HTTP API")
-    text += "from collections.abc import AsyncIterator, Iterator\nfrom typing import Any\nfrom uuid import uuid4\n\n"
+    text += "from collections.abc import AsyncIterator, Iterator\nfrom typing import Any, Literal\n"
+    text += "from uuid import uuid4\n\n"
     text += "from . import schemas\nfrom .calls import UNSET, AsyncCaller, Call, SyncCaller, Unset, given, path\n"
     for name, base, is_async in [("Roomful", "SyncCaller", False), ("AsyncRoomful", "AsyncCaller", True)]:
         what = "A client of a server's HTTP API" + (", for asyncio" if is_async else "")
