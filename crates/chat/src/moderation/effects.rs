@@ -37,26 +37,35 @@ pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Mode
         }
         return;
     };
-    let mut users = HashSet::from([concerned.clone()]);
-    if let Some(room) = room {
-        match app.store.moderators(room.id, MODERATORS).await {
-            Ok(moderators) => users.extend(moderators),
-            Err(error) => tracing::warn!(%error, "failed to look up the moderators of a room"),
-        }
-        room.tell(&frame, |subscriber| {
-            let session = subscriber.socket.state::<Session>();
-            session.is_some_and(|session| session.is_moderator()) || users.contains(&*subscriber.user)
-        });
+    // Not through the room: a ban takes the user out of it at the same time.
+    for socket in app.connections.sockets(concerned) {
+        socket.send_prepared(&frame.event, Class::Durable);
     }
-    let is_subscribed = |socket: &Socket| {
-        room.is_some_and(|room| {
-            socket
-                .state::<Session>()
-                .is_some_and(|session| session.is_in_any(&[room.id]))
-        })
+    if let Some(room) = room {
+        tell_moderators(app, room, &frame, concerned).await;
+    }
+}
+
+/// Tells the room's moderators on this node, except for the user concerned, who knows already.
+async fn tell_moderators(app: &App, room: &Room, frame: &Frame, concerned: &str) {
+    let moderators: HashSet<_> = match app.store.moderators(room.id, MODERATORS).await {
+        Ok(moderators) => moderators.into_iter().filter(|user| user != concerned).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "failed to look up the moderators of a room");
+            HashSet::new()
+        }
     };
-    for user in users {
-        for socket in app.connections.sockets(&user) {
+    room.tell(frame, |subscriber| {
+        let session = subscriber.socket.state::<Session>();
+        let is_moderator = session.is_some_and(|session| session.is_moderator());
+        *subscriber.user != *concerned && (is_moderator || moderators.contains(&*subscriber.user))
+    });
+    let is_subscribed = |socket: &Socket| {
+        let session = socket.state::<Session>();
+        session.is_some_and(|session| session.is_in_any(&[room.id]))
+    };
+    for user in &moderators {
+        for socket in app.connections.sockets(user) {
             if !is_subscribed(&socket) {
                 socket.send_prepared(&frame.event, Class::Durable);
             }
