@@ -128,6 +128,21 @@ impl App {
         self.stats_history.lock().add(now, sample);
     }
 
+    /// Sends an event to each of the sockets.
+    pub(crate) fn tell_sockets<T: Serialize>(&self, sockets: &[Socket], event: &str, data: &T) {
+        if sockets.is_empty() {
+            return;
+        }
+        match self.namespace.prepare(event, data) {
+            Ok(event) => {
+                for socket in sockets {
+                    socket.send_prepared(&event, Class::Durable);
+                }
+            }
+            Err(error) => tracing::error!(event, %error, "failed to encode an event"),
+        }
+    }
+
     /// Sends an event without a log entry to the room's sockets on all nodes; on this one, to those for which
     /// `which` holds. `mark` names a user whose mark the event carries, and the mark: it replaces a waiting
     /// event with an older one.
@@ -178,7 +193,8 @@ impl App {
         self.memberships.lock((user, room.id)).await
     }
 
-    /// Verifies a token at the present time. Waits while the server fetches a missing key from the token's issuer.
+    /// Verifies a token at the present time. Waits while the server fetches a missing key from the token's
+    /// issuer.
     ///
     /// # Errors
     /// `unauthorized`, `token_expired`; `unavailable` if the token's issuer does not answer.

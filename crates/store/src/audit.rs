@@ -1,7 +1,7 @@
 //! The audit log: who changed what, and when.
 
 /// A change that an API key or a moderator made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditRecord {
     /// When, in milliseconds since 1970.
     pub at: i64,
@@ -15,9 +15,9 @@ pub struct AuditRecord {
     pub user_id: Option<String>,
     /// Status of the answer, as in HTTP.
     pub status: u16,
-    /// JSON of what the call changed, as it was before.
+    /// JSON of the changed state, as it was before. Neither secrets nor texts of messages.
     pub before: Option<String>,
-    /// JSON of what the call changed, as it is now.
+    /// JSON of the changed state, as it is now. Neither secrets nor texts of messages.
     pub after: Option<String>,
 }
 

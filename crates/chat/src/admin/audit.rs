@@ -1,18 +1,14 @@
 //! Backend calls for the audit log.
 
-use roomful_store::{AuditEntry, AuditPage};
+use roomful_store::{AuditEntry, AuditPage, AuditRecord};
 
-use crate::{
-    audit::{AuditedChange, record},
-    error::ChatError,
-    server::ChatServer,
-};
+use crate::{audit, error::ChatError, server::ChatServer};
 
 impl ChatServer {
-    /// Adds a record to the audit log. The change has happened already, so a failure is logged with the record,
-    /// and counted.
-    pub async fn record_audit(&self, change: AuditedChange) {
-        record(&self.app, change).await;
+    /// Adds a record to the audit log, with the present time. The change has happened already, so a failure is
+    /// logged with the record, and counted.
+    pub async fn record_audit(&self, change: AuditRecord) {
+        audit::record(&self.app, change).await;
     }
 
     /// A page of the audit log.

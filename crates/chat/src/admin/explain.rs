@@ -1,4 +1,4 @@
-//! The backend call that explains what became of a message for one user.
+//! The backend call that explains the delivery of a message to one user.
 
 use roomful_store::{Entry, EntryKind, Member, Record, RecordState, RoomId, Sanction, SanctionKind};
 
@@ -10,7 +10,7 @@ const NO_MESSAGE: ChatError =
 /// The most connections and records in an explanation.
 const MOST: u32 = 100;
 
-/// What became of a message for one user.
+/// The delivery of a message to one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The message.
@@ -27,7 +27,7 @@ pub struct Explanation {
     pub connections_elsewhere: usize,
     /// When the user was last online; `None` for a user who was never here.
     pub last_seen: Option<i64>,
-    /// What webhooks and streams did about the message, as far as the outbox still keeps it.
+    /// The records of webhooks and streams about the message that the outbox still keeps.
     pub records: Vec<Record>,
     /// The conclusions, as sentences for people.
     pub findings: Vec<String>,
@@ -47,8 +47,8 @@ pub struct ExplainedMessage {
 }
 
 impl ChatServer {
-    /// Explains what became of the message `seq` of a room for a user: marks, connections, sanctions, and what
-    /// webhooks did.
+    /// Explains the delivery of the message `seq` of a room to a user: marks, connections, sanctions, and the
+    /// records of webhooks.
     ///
     /// # Errors
     /// `not_found` if the room or the message does not exist, `invalid_request` for an invalid id.

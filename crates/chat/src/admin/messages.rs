@@ -102,8 +102,7 @@ impl ChatServer {
     ///
     /// # Errors
     /// `refused` if a rule or a hook does not allow it, `not_found` if the room does not exist, `conflict` if
-    /// the id belongs to another message, and the
-    /// validation errors of `chat:send_message`.
+    /// the id belongs to another message, and the validation errors of `chat:send_message`.
     pub async fn post(&self, room: &str, mut post: Post) -> Result<Posted, ChatError> {
         let app = &self.app;
         let user = user_id(&post.user_id)?;

@@ -11,7 +11,7 @@
 //! | `users` | presence, disconnecting, revoking tokens |
 //! | `audit` | the audit log |
 //! | `connections` | the connections of this node |
-//! | `explain` | what became of a message for one user |
+//! | `explain` | the delivery of a message to one user |
 //! | `records` | records of webhooks and streams |
 //! | `personal_data` | exports and erasures of users |
 //! | `faults` | an outage and expired tokens, in dev mode |
@@ -42,13 +42,13 @@ pub use self::{
     users::{Presence, Revoked, UserState},
 };
 pub(crate) use self::{rooms::clear as clear_room, users::revoked_elsewhere};
+pub use crate::presence::device::Device;
 use crate::{
     app::App,
     error::{ChatError, NO_ROOM},
     room_manager::RoomRef,
     types::{RoomName, UserId, names::check_user_id},
 };
-pub use crate::{audit::AuditedChange, presence::device::Device};
 
 /// The room of this name, without a check of membership.
 async fn existing(app: &App, name: &str) -> Result<RoomRef, ChatError> {

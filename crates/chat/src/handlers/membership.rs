@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use roomful_socket::{Class, Socket};
+use roomful_socket::Socket;
 use roomful_store::{
     CatchUp, CaughtUp, EnterRoom, Entered, Joined as Membership, Range, RoomId, RoomKind, Unread,
 };
@@ -387,15 +387,5 @@ fn tell_user<T: Serialize>(app: &App, user: &str, room: &RoomName, event: &str, 
             .state::<Session>()
             .is_some_and(|session| session.allows(room))
     });
-    if sockets.is_empty() {
-        return;
-    }
-    match app.namespace.prepare(event, data) {
-        Ok(event) => {
-            for socket in &sockets {
-                socket.send_prepared(&event, Class::Durable);
-            }
-        }
-        Err(error) => tracing::error!(event, %error, "failed to encode an event"),
-    }
+    app.tell_sockets(&sockets, event, data);
 }

@@ -3,13 +3,13 @@
 //! A moderator acts against members of their room, an owner also against its moderators. A token with the
 //! moderator role makes its user at least a moderator of every room that they are a member of.
 
-use roomful_store::{Role, SanctionKind};
+use roomful_store::{AuditRecord, Role, SanctionKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     app::{App, Context},
-    audit::{self, AuditedChange},
+    audit,
     error::ChatError,
     events::moderation::{MODERATE, Moderate, Moderated, Moderation, ModerationAction},
     log::control::Control,
@@ -89,7 +89,7 @@ async fn record(context: &Context, ask: &Moderate, moderated: &Moderated<'_>, be
         seconds: ask.seconds,
         deleted: moderated.deleted,
     };
-    let change = AuditedChange {
+    let change = AuditRecord {
         actor: context.me.user.to_string(),
         action: MODERATE.to_owned(),
         room: Some(ask.room.to_string()),
@@ -97,6 +97,7 @@ async fn record(context: &Context, ask: &Moderate, moderated: &Moderated<'_>, be
         status: 200,
         before: before.map(|before| before.to_string()),
         after: serde_json::to_string(&after).ok(),
+        ..AuditRecord::default()
     };
     audit::record(&context.app, change).await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_socket::{Class, Socket};
+use roomful_socket::Socket;
 use roomful_store::{ProfileChange, UserRow};
 
 use crate::{
@@ -123,13 +123,6 @@ async fn show(app: &App, user: &UserId, profile: &Profile, at: i64) -> Result<()
         user: UserProfile::of(user, profile),
         at,
     };
-    match app.namespace.prepare(UPDATED, &event) {
-        Ok(event) => {
-            for socket in sockets {
-                socket.send_prepared(&event, Class::Durable);
-            }
-        }
-        Err(error) => tracing::error!(%error, "failed to encode a profile"),
-    }
+    app.tell_sockets(&sockets, UPDATED, &event);
     Ok(())
 }

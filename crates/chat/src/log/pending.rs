@@ -98,10 +98,7 @@ impl PendingWrite {
                 reactions: Vec::new(),
             }),
             WriteContent::Change(target, change) => {
-                let bare = ChangeView {
-                    client_id: self.client_id.as_deref(),
-                    ..view::bare_change(*target, seq, &self.user, at)
-                };
+                let bare = view::bare_change((*target, seq), &self.user, self.client_id.as_deref(), at);
                 let (kind, change) = match change {
                     Change::Edit { text } => {
                         let text = Some(Cow::Borrowed(text.as_str()));

@@ -26,7 +26,8 @@ pub(crate) enum Event<'a> {
     Change(ChangeKind, ChangeView<'a>),
 }
 
-/// The newest message of a room, with the picture of its author; `None`, with an error in the log, if its body is malformed.
+/// The newest message of a room, with the picture of its author; `None`, with an error in the log, if its body
+/// is malformed.
 pub(crate) fn last_message<'a>(
     name: &'a RoomName,
     room: &'a RoomRow,
@@ -154,15 +155,12 @@ pub(crate) fn message<'a>(
 }
 
 fn change(kind: EntryKind, entry: &Entry) -> serde_json::Result<Event<'_>> {
-    let bare = ChangeView {
-        client_id: entry.client_id.as_deref(),
-        ..bare_change(
-            entry.target.unwrap_or_default(),
-            entry.seq,
-            &entry.user_id,
-            entry.at,
-        )
-    };
+    let bare = bare_change(
+        (entry.target.unwrap_or_default(), entry.seq),
+        &entry.user_id,
+        entry.client_id.as_deref(),
+        entry.at,
+    );
     let (kind, change) = match kind {
         // A deleted message takes the text of its edits along.
         EntryKind::Edit if entry.body.is_empty() => {
@@ -190,7 +188,12 @@ fn change(kind: EntryKind, entry: &Entry) -> serde_json::Result<Event<'_>> {
 }
 
 /// The fields that all changes have.
-pub(super) fn bare_change(seq: u64, log_seq: u64, user_id: &str, at: i64) -> ChangeView<'_> {
+pub(super) fn bare_change<'a>(
+    (seq, log_seq): (u64, u64),
+    user_id: &'a str,
+    client_id: Option<&'a str>,
+    at: i64,
+) -> ChangeView<'a> {
     ChangeView {
         seq,
         log_seq,
@@ -199,7 +202,7 @@ pub(super) fn bare_change(seq: u64, log_seq: u64, user_id: &str, at: i64) -> Cha
         text: None,
         emoji: None,
         removed: None,
-        client_id: None,
+        client_id,
         mine: None,
     }
 }

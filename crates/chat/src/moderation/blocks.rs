@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use roomful_socket::Class;
 use roomful_store::{Block, ModerationAct};
 
 use super::commit;
@@ -120,20 +119,10 @@ fn tell_devices(app: &App, user: &UserId, blocked: &UserId, (on, at): (bool, i64
             .state::<Session>()
             .is_some_and(|session| session.serial != origin)
     });
-    if sockets.is_empty() {
-        return;
-    }
     let event = BlockChanged {
         user_id: blocked,
         blocked: on,
         at,
     };
-    match app.namespace.prepare(BLOCK_CHANGED, &event) {
-        Ok(event) => {
-            for socket in &sockets {
-                socket.send_prepared(&event, Class::Durable);
-            }
-        }
-        Err(error) => tracing::error!(%error, "failed to encode an event"),
-    }
+    app.tell_sockets(&sockets, BLOCK_CHANGED, &event);
 }

@@ -9,11 +9,11 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use roomful_store::{Erasure, ErasureStep, RoomId};
+use roomful_store::{AuditRecord, Erasure, ErasureStep, RoomId};
 
 use crate::{
     app::App,
-    audit::{self, AuditedChange},
+    audit,
     closing::send_away,
     error::ChatError,
     events::chat::Removal,
@@ -90,12 +90,12 @@ async fn resume_all(app: &Arc<App>) -> Result<(), ChatError> {
         let _one_at_a_time = app.erasures.lock().await;
         carry_out(app, &erasure).await?;
         tracing::info!("finished an erasure that was interrupted");
-        let change = AuditedChange {
+        let change = AuditRecord {
             actor: "server".to_owned(),
             action: "DELETE /users/{user}".to_owned(),
             user_id: Some(erasure.alias),
             status: 200,
-            ..AuditedChange::default()
+            ..AuditRecord::default()
         };
         audit::record(app, change).await;
     }

@@ -1,4 +1,4 @@
-//! `roomful explain`: asks the running server what became of a message for one user.
+//! `roomful explain`: asks the running server about the delivery of a message to one user.
 
 use std::{fmt::Write as _, process::ExitCode};
 

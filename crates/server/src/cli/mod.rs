@@ -80,8 +80,8 @@ enum Command {
     /// Asks the running server whether it is alive; the exit code is 0 if it is. For container health
     /// checks.
     Health(ServeFlags),
-    /// Tells what became of a message for one user: when it was committed, what the user's devices have
-    /// acknowledged, what webhooks did, and why not. Asks the running server.
+    /// Explains the delivery of a message to one user: its commit, the user's marks and devices, the records
+    /// of webhooks, and the reason if it did not arrive. Asks the running server.
     Explain(explain::ExplainFlags),
     /// Gives every room a new epoch, so that clients start over after a restore that the server cannot
     /// detect. Stop the server first with SQLite; with PostgreSQL the nodes may keep running.

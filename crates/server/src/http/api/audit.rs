@@ -12,8 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{Method, StatusCode};
-use roomful_chat::{ChatServer, admin::AuditedChange};
-use roomful_store::{AuditEntry, AuditPage};
+use roomful_chat::ChatServer;
+use roomful_store::{AuditEntry, AuditPage, AuditRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -138,10 +138,10 @@ impl Recorder {
         if is_post && !self.posts {
             return next.run(request).await;
         }
-        let mut change = AuditedChange {
+        let mut change = AuditRecord {
             actor: caller.actor(),
             action: format!("{} {route}", request.method()),
-            ..AuditedChange::default()
+            ..AuditRecord::default()
         };
         if let Ok(Path(mut names)) = request.extract_parts::<Path<BTreeMap<String, Name>>>().await {
             change.room = names.remove("room").map(|Name(room)| room);
@@ -161,7 +161,7 @@ impl Recorder {
 
     async fn record(
         &self,
-        mut change: AuditedChange,
+        mut change: AuditRecord,
         changed: Option<Change>,
         status: StatusCode,
         is_post: bool,

@@ -1,4 +1,4 @@
-//! The API call that explains what became of a message for one user.
+//! The API call that explains the delivery of a message to one user.
 
 use axum::{Json, extract::State};
 use roomful_chat::{
@@ -53,7 +53,7 @@ pub(super) struct Explanation {
     devices_elsewhere: usize,
     /// When the user was last online, in milliseconds since 1970; `null` for a user who was never here.
     last_seen: Option<i64>,
-    /// What webhooks and streams did about the message, as far as the outbox still keeps it.
+    /// The records of webhooks and streams about the message that the outbox still keeps.
     webhooks: Vec<Record>,
     /// The conclusions, as sentences for people.
     findings: Vec<String>,
@@ -114,7 +114,7 @@ impl Explanation {
     }
 }
 
-/// Explains what became of a message for a user: marks, connections, sanctions, and what webhooks did.
+/// Explains the delivery of a message to a user: marks, connections, sanctions, and the records of webhooks.
 #[utoipa::path(get, operation_id = "explainMessage", path = "/api/v1/explain", tag = "stats",
     params(ExplainQuery),
     responses((status = 200, body = Explanation), Problems))]
