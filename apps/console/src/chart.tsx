@@ -38,6 +38,7 @@ export function Chart({ label, unit = "", samples }: ChartProps) {
     setChosen(nearest(samples, first.at + share * (last.at - first.at)));
   };
   const { x, y } = scales(first.at, last.at, highest);
+  const drawn = line(samples, x, y);
   return (
     <figure className="chart" data-testid="chart">
       <figcaption>
@@ -54,8 +55,8 @@ export function Chart({ label, unit = "", samples }: ChartProps) {
         onPointerLeave={() => setChosen(undefined)}
       >
         <path className="chart-ground" d={`M0 ${HEIGHT - EDGE}H${WIDTH}`} />
-        <path className="chart-area" d={`${line(samples, x, y)}V${HEIGHT}H${x(first.at)}Z`} />
-        <path className="chart-line" d={line(samples, x, y)} />
+        <path className="chart-area" d={`${drawn}V${HEIGHT}H${x(first.at)}Z`} />
+        <path className="chart-line" d={drawn} />
         {chosen !== undefined && <path className="chart-cursor" d={`M${x(shown.at)} 0V${HEIGHT}`} />}
       </svg>
       <p className="chart-range">

@@ -89,7 +89,7 @@ export class RoomfulClient {
       userId: () => this.userId,
       shared: persistent ? profile : undefined,
       changed: (room) => this.#rooms.get(room)?.pendingChanged(),
-      answered: (room, refusal) => this.#rooms.get(room)?.answered(refusal),
+      sendRefused: (room, refusal) => this.#rooms.get(room)?.sendRefused(refusal),
     });
     this.#listen();
     void this.#restoreUser();

@@ -44,7 +44,7 @@ export interface OutboxOptions {
   /** Called after each change of a room's pending messages. */
   readonly changed: (room: string) => void;
   /** Called with the answer to each attempt: the reason of a refusal, or undefined for a stored message. */
-  readonly answered: (room: string, refusal?: Failure) => void;
+  readonly sendRefused: (room: string, refusal: Failure) => void;
 }
 
 export class Outbox {
@@ -220,13 +220,12 @@ export class Outbox {
     try {
       const sent = await this.#options.request("chat:send_message", { ...draft, room, clientId });
       this.#busy.delete(room);
-      this.#options.answered(room);
       this.#settle({ clientId, room, sent });
     } catch (thrown) {
       const error = failureOf(thrown);
       this.#busy.delete(room);
       if (error.code === "offline") return; // `ready` starts the room again.
-      this.#options.answered(room, error);
+      this.#options.sendRefused(room, error);
       if (!error.retryable) {
         this.#settle({ clientId, room, error });
         return;

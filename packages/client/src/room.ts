@@ -241,7 +241,8 @@ export class Room implements Store<RoomSnapshot> {
 
   /** Loads older messages until `seq` is in the snapshot. They appear all at once. */
   async jumpTo(seq: number): Promise<void> {
-    await this.#loadingOlder;
+    // Another jump may have begun to load while this one waited. Its failure is not this one's.
+    while (this.#loadingOlder) await this.#loadingOlder.catch(() => undefined);
     await this.#loadOlder(seq, JUMP_PAGE);
   }
 
@@ -329,9 +330,9 @@ export class Room implements Store<RoomSnapshot> {
     if (unbanned && this.wanted && !this.getSnapshot().joined) void this.catchUp();
   }
 
-  /** The server has answered an attempt to send a message here. */
-  answered(refusal?: Failure): void {
-    if (refusal) this.#restrictions.refused(refusal);
+  /** The server has refused a message to this room. */
+  sendRefused(refusal: Failure): void {
+    this.#restrictions.refused(refusal);
   }
 
   /** Another device of the user has read on, or the server has counted anew. */

@@ -268,7 +268,7 @@ test("a slow cache does not bring back a message that was deleted meanwhile", as
     userId,
     shared: undefined,
     changed: nothing,
-    answered: nothing,
+    sendRefused: nothing,
   });
   const room = new Room({
     name: "slow",

@@ -105,9 +105,10 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
     if (next.trim() === "") room.stopTyping();
     else room.typing();
   };
+  const words = text.trim();
+  const maySend = words !== "" && !locked && writing.wait <= 0;
   const send = () => {
-    const words = text.trim();
-    if (words === "" || locked || writing.wait > 0) return;
+    if (!maySend) return;
     const people = members.map(({ userId }) => ({ userId, name: names(userId) }));
     const ids = mentioned(words, chosen.current, people, MOST_MENTIONS);
     room.send({
@@ -183,7 +184,7 @@ function Field({ room: name, placeholder, autoFocus = false }: ComposerProps) {
           className="rf-send"
           data-testid="send"
           aria-label={texts.send}
-          disabled={text.trim() === "" || locked || writing.wait > 0}
+          disabled={!maySend}
         >
           <Icon name="send" />
         </button>

@@ -21,6 +21,8 @@ export interface DialogProps {
 /** A modal box that is open while it is mounted. */
 export function Dialog({ label, testid, onClose, anchor, onKeyDown, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
+  /** Whether the pointer went down outside of the box. A selection that ends there closes nothing. */
+  const pressedOutside = useRef(false);
   useBrowserLayoutEffect(() => {
     const dialog = element.current;
     if (!dialog) return undefined;
@@ -38,7 +40,10 @@ export function Dialog({ label, testid, onClose, anchor, onKeyDown, children }: 
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === event.currentTarget && onClose()}
+      onPointerDown={({ target, currentTarget }) => (pressedOutside.current = target === currentTarget)}
+      onClick={({ target, currentTarget }) => {
+        if (pressedOutside.current && target === currentTarget) onClose();
+      }}
       onKeyDown={(event) => {
         // The keys are for the box, not for the list or the page around it.
         event.stopPropagation();

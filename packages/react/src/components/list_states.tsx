@@ -21,7 +21,7 @@ export function Placeholder({ room, empty, joined, error, banned }: PlaceholderP
   const texts = useTexts();
   const locale = useLocale();
   if (error) {
-    const until = banned?.until === undefined ? undefined : endTime(banned.until, Date.now(), locale);
+    const until = endTime(banned?.until, Date.now(), locale);
     return (
       <p className="rf-refused" data-testid="refused" role="alert">
         <Icon name="lock" />

@@ -45,9 +45,8 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
   const me = useUserId();
   const [snapshot, room] = useRoom(name);
   const { messages, members, role, joined, loading, hasOlder, stale, error } = snapshot;
-  const roles = useMemo(() => new Map(members.map((member) => [member.userId, member.role])), [members]);
+  const byId = useMemo(() => new Map(members.map((member) => [member.userId, member])), [members]);
   const names = useNames(snapshot);
-  const avatars = useMemo(() => new Map(members.map(({ userId, avatar }) => [userId, avatar])), [members]);
   const readers = useReaders(snapshot, me, names);
   const visible = useVisible();
   const divider = useDivider(snapshot, me, visible);
@@ -158,9 +157,9 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
                     message,
                     me,
                     role,
-                    authorRole: roles.get(message.userId),
+                    authorRole: byId.get(message.userId)?.role,
                     names,
-                    avatar: avatars.get(message.userId),
+                    avatar: byId.get(message.userId)?.avatar,
                     heads,
                     quoted: message.replyTo === undefined ? undefined : bySeq(messages, message.replyTo),
                     readBy: readers.get(message.seq) ?? NOBODY,

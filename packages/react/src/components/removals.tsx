@@ -45,7 +45,7 @@ export function Removals({ title }: { title: (room: string) => string }) {
     <div className="rf-removals" role="status">
       {removals.map(({ room, reason }) => {
         const { until, reason: why } = (reason === "banned" && bans.get(room)) || {};
-        const end = until === undefined ? undefined : endTime(until, Date.now(), locale);
+        const end = endTime(until, Date.now(), locale);
         return (
           <p key={room} className="rf-removal" data-testid="removal" data-room={room}>
             <span dir="auto">

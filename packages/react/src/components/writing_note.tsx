@@ -35,7 +35,7 @@ export function WritingNote({ restrictions, role, writing }: Bounds & { readonly
   const locale = useLocale();
   const { frozen, muted, slowMode } = restrictions;
   const bound = !moderates(role);
-  const until = muted?.until === undefined ? undefined : endTime(muted.until, Date.now(), locale);
+  const until = endTime(muted?.until, Date.now(), locale);
   const text = muted
     ? texts.youAreMuted(until, muted.reason)
     : frozen

@@ -45,8 +45,9 @@ export function shortTime(at: number, now: number, locale?: string): string {
   return format(sameDay(at, now) ? "time" : "date", at, locale);
 }
 
-/** When something ends: the time of today, else date and time. */
-export function endTime(at: number, now: number, locale?: string): string {
+/** When something ends: the time of today, else date and time. Undefined for what has no end. */
+export function endTime(at: number | undefined, now: number, locale?: string): string | undefined {
+  if (at === undefined) return undefined;
   return format(sameDay(at, now) ? "time" : "moment", at, locale);
 }
 

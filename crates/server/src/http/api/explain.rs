@@ -76,6 +76,7 @@ pub(super) struct ExplainedMessage {
 /// A connection of the user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ExplainedDevice)]
 pub(super) struct Device {
     #[serde(flatten)]
     connection: Connection,
