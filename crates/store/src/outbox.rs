@@ -450,7 +450,7 @@ pub trait Outbox: Send + Sync {
     /// Records in a state, or in all states, newest first.
     async fn list(&self, state: Option<RecordState>, limit: u32) -> Result<Vec<Record>, StoreError>;
 
-    /// The records about a message, oldest first, `limit` at most. Scans the outbox, so it is for operators.
+    /// The records about a message, oldest first, `limit` at most.
     async fn records_of(&self, room: RoomId, seq: u64, limit: u32) -> Result<Vec<Record>, StoreError>;
 
     /// Makes records due at `now` and resets their attempts. Returns how many.

@@ -191,6 +191,7 @@ macro_rules! store_contract {
             reports::reports_go_with_their_room_and_with_time,
             personal_data::an_export_has_all_rows_about_a_user,
             personal_data::an_erased_user_is_in_no_row,
+            personal_data::the_reported_messages_of_an_erased_user_leave_the_outbox,
             personal_data::an_erasure_that_has_begun_survives_a_restart,
             model::it_behaves_like_a_plain_list,
         }

@@ -1,10 +1,16 @@
 //! Exports and erasures: a user's id in every table, exported, then nowhere.
 
-use super::{Harness, Outcome, change, done, message, read, room, say};
+use super::{
+    Harness, Outcome, change, done, message,
+    outbox::{all, due},
+    read,
+    reports::{QUOTA, report_of},
+    room, say,
+};
 use crate::{
     AuditPage, AuditRecord, DeliveredMark, EntryKind, Erasure, ErasureStep, ExportPart, ExportValue,
-    ModerationAct, NewNotification, NewSession, Options, Range, RoomId, Sanction, SanctionKind, SessionKey,
-    Store, StoreError,
+    ModerationAct, NewNotification, NewReport, NewSession, Options, ProfileChange, Range, RecordKind, RoomId,
+    Sanction, SanctionKind, SessionKey, Store, StoreError,
 };
 
 const USER: &str = "al\"ice";
@@ -93,6 +99,13 @@ async fn fill(store: &dyn Store, room: RoomId) -> Outcome {
         let control = message(room, "node", None, "{}");
         store.moderate(act, control).await?;
     }
+    let profile = ProfileChange {
+        avatar: Some(Some("https://pictures.example/1".into())),
+        metadata: Some(Some("{\"team\":1}".into())),
+        ..ProfileChange::default()
+    };
+    store.put_profile(USER, &profile, 2).await?;
+    store.report(report_of(room, 2, USER, 1), QUOTA).await?;
     for record in [record("key:a", Some(USER)), record(USER, None)] {
         store.record_audit(record).await?;
     }
@@ -157,6 +170,7 @@ pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outco
         ExportPart::Device,
         ExportPart::Session,
         ExportPart::Sanction,
+        ExportPart::Report,
         ExportPart::Member(room),
         ExportPart::Reaction(room),
         ExportPart::Mention(room),
@@ -164,8 +178,14 @@ pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outco
         assert_eq!(count(part), 1, "{part:?}: {rows:?}");
     }
     assert_eq!((count(ExportPart::Audit), count(ExportPart::Entry(room))), (2, 3));
-    let name = ("name".to_owned(), ExportValue::Text("Name".into()));
-    assert!(rows.iter().any(|row| row.1.contains(&name)), "{rows:?}");
+    for (name, text) in [
+        ("name", "Name"),
+        ("avatar", "https://pictures.example/1"),
+        ("metadata", "{\"team\":1}"),
+    ] {
+        let column = (name.to_owned(), ExportValue::Text(text.into()));
+        assert!(rows.iter().any(|row| row.1.contains(&column)), "{name}: {rows:?}");
+    }
     Ok(())
 }
 
@@ -215,6 +235,28 @@ pub async fn an_erased_user_is_in_no_row(harness: &dyn Harness) -> Outcome {
     store.see_user(USER, None, 6_000).await?;
     say(&*store, room, USER, &["{}"]).await?;
     assert_eq!(store.users(&[USER.into()]).await?[0].name, None);
+    Ok(())
+}
+
+pub async fn the_reported_messages_of_an_erased_user_leave_the_outbox(harness: &dyn Harness) -> Outcome {
+    let store = all(harness);
+    let room = room(&*store, "lobby").await?.id;
+    say(&*store, room, USER, &["{}"]).await?;
+    for (author, seq) in [(USER, 1), ("troll", 2)] {
+        let report = NewReport {
+            author: author.into(),
+            ..report_of(room, seq, "bob", 1)
+        };
+        store.report(report, QUOTA).await?;
+    }
+    erase_all(&*store).await?;
+    let records = due(&store, "all").await?;
+    let reported: Vec<_> = records
+        .iter()
+        .filter(|record| record.kind == RecordKind::MessageReported)
+        .map(|record| record.body.as_deref())
+        .collect();
+    assert_eq!(reported, [Some("{\"of\":2}")]);
     Ok(())
 }
 

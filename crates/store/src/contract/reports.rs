@@ -10,9 +10,9 @@ use crate::{
     RoomId, Store, StoreError,
 };
 
-const QUOTA: ReportQuota = ReportQuota { since: 0, most: 3 };
+pub(super) const QUOTA: ReportQuota = ReportQuota { since: 0, most: 3 };
 
-fn report_of(room_id: RoomId, seq: u64, reporter: &str, at: i64) -> NewReport {
+pub(super) fn report_of(room_id: RoomId, seq: u64, reporter: &str, at: i64) -> NewReport {
     NewReport {
         room_id,
         seq,

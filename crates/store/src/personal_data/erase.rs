@@ -133,6 +133,12 @@ const USER: &[Sql] = &[
     ("DELETE FROM sanctions WHERE user_id = $1", &[User]),
     ("UPDATE sanctions SET actor = $1 WHERE actor = $2", &[Alias, User]),
     ("DELETE FROM outbox_recipients WHERE user_id = $1", &[User]),
+    // The records of reports hold a copy of the message. Their client id is the id of the report.
+    (
+        "DELETE FROM outbox WHERE kind = 6
+            AND client_id IN (SELECT CAST(id AS text) FROM reports WHERE author = $1)",
+        &[User],
+    ),
     ("DELETE FROM reports WHERE author = $1", &[User]),
     (
         "UPDATE reports SET reporter = $1, comment = NULL WHERE reporter = $2",

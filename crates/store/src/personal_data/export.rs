@@ -7,7 +7,7 @@ use super::ExportPart;
 pub(crate) const fn sql(part: ExportPart) -> &'static str {
     match part {
         ExportPart::User => {
-            "SELECT CAST(0 AS bigint), name, last_seen, status, status_text FROM users
+            "SELECT CAST(0 AS bigint), name, avatar, metadata, profile_set_at, last_seen, status, status_text FROM users
              WHERE user_id = $1 AND CAST(0 AS bigint) > $2 LIMIT $3"
         }
         ExportPart::Usage => {
@@ -45,6 +45,10 @@ pub(crate) const fn sql(part: ExportPart) -> &'static str {
         ExportPart::Block => {
             "SELECT CAST(0 AS bigint), blocked_id, at FROM blocks
              WHERE user_id = $1 AND CAST(0 AS bigint) > $2 AND CAST($3 AS bigint) > 0"
+        }
+        ExportPart::Report => {
+            "SELECT id, room, seq, author, reason, comment, at, state, resolved_at FROM reports
+             WHERE reporter = $1 AND id > $2 ORDER BY id LIMIT $3"
         }
         ExportPart::Audit => {
             "SELECT id, at, actor, action, room, user_id, status, before, after FROM audit

@@ -57,7 +57,7 @@ pub struct RoomsAbout {
 /// A kind of data in an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportPart {
-    /// Name, status and when the user was last seen.
+    /// Profile, status and when the user was last seen.
     User,
     /// Use of daily quotas.
     Usage,
@@ -75,6 +75,8 @@ pub enum ExportPart {
     Sanction,
     /// Users whom the user has blocked.
     Block,
+    /// Messages that the user has reported.
+    Report,
     /// Records of the audit log, by or about the user.
     Audit,
     /// Records for webhooks and streams.
@@ -97,7 +99,7 @@ pub enum ExportPart {
 
 impl ExportPart {
     /// The parts that belong to no room.
-    pub const OF_USER: [Self; 12] = [
+    pub const OF_USER: [Self; 13] = [
         Self::User,
         Self::Usage,
         Self::Revocation,
@@ -107,6 +109,7 @@ impl ExportPart {
         Self::Session,
         Self::Sanction,
         Self::Block,
+        Self::Report,
         Self::Audit,
         Self::Outbox,
         Self::Undelivered,

@@ -76,10 +76,9 @@ async fn erase(conn: &Conn, erasure: &Erasure, step: ErasureStep, from: i64) -> 
         steps.push(Step::from(statement));
         Ok::<_, Failure>(())
     })?;
-    for step in &steps {
-        conn.step(step).await?;
-    }
-    conn.commit().await?;
+    // Together, since appends to the room wait meanwhile.
+    steps.push(Step::new("COMMIT", Vec::new()));
+    conn.send(&steps).await?;
     Ok(start.map(|_| end))
 }
 

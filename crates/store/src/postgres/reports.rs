@@ -36,8 +36,8 @@ async fn add(
         return Ok((Reported::OverQuota, false));
     }
     conn.begin().await?;
-    // Locked, so that the report does not outlive its room.
-    let Some(room) = rooms::lock(conn, report.room_id).await?.map(|room| room.row) else {
+    // The report does not outlive its room.
+    let Some(room) = rooms::keep(conn, report.room_id).await? else {
         conn.roll_back().await?;
         return Ok((Reported::NoSuchRoom, false));
     };

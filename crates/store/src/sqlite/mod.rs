@@ -55,10 +55,7 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use async_trait::async_trait;
@@ -85,8 +82,6 @@ pub(crate) struct SqliteStore {
     notifications: NotificationRetention,
     outbox: OutboxOptions,
     compact_up_to: u64,
-    /// Tells the writer thread to compact the file.
-    compaction_due: Arc<AtomicBool>,
     epoch: String,
     /// The newest committed position.
     pos: Arc<AtomicU64>,
@@ -110,11 +105,9 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         log_head::read(&conn).map_err(|error| failure::from_sqlite(&error))?;
     let pos = Arc::new(AtomicU64::new(position.0));
     let (eraser, erasures) = Eraser::start(path, &options)?;
-    let compaction_due: Arc<AtomicBool> = Arc::default();
     let writer = Writer::start(
         conn,
         watermark,
-        Arc::clone(&compaction_due),
         &options,
         metrics.clone(),
         Arc::clone(&pos),
@@ -135,7 +128,6 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         notifications: options.notifications,
         outbox: options.outbox,
         compact_up_to: options.compact_up_to,
-        compaction_due,
         epoch,
         pos,
     })

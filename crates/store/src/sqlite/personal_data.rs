@@ -1,10 +1,5 @@
 //! Exports and erasures in SQLite.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::ValueRef};
 
@@ -107,33 +102,6 @@ impl Write for End {
     }
 }
 
-/// Has the writer thread compact the file before the transaction of this write.
-struct Compact(Arc<AtomicBool>);
-
-impl Write for Compact {
-    type Answer = ();
-
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
-        // The new file has been written to the write-ahead log, where the old pages may be, too.
-        batch.erased = true;
-        Ok(())
-    }
-}
-
-impl Compact {
-    fn new(due: &Arc<AtomicBool>) -> Self {
-        due.store(true, Ordering::Release);
-        Self(Arc::clone(due))
-    }
-}
-
-impl Drop for Compact {
-    fn drop(&mut self) {
-        // Also if the queue refused the write.
-        self.0.store(false, Ordering::Release);
-    }
-}
-
 fn value(row: &Row<'_>, at: usize) -> rusqlite::Result<ExportValue> {
     Ok(match row.get_ref(at)? {
         ValueRef::Null => ExportValue::Null,
@@ -228,7 +196,7 @@ impl PersonalData for SqliteStore {
         if self.size().await? > self.compact_up_to {
             return Ok(false);
         }
-        self.write(Compact::new(&self.compaction_due)).await?;
+        self.counted(self.writer.compact().await)?;
         Ok(true)
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread,
 };
@@ -50,10 +50,15 @@ impl<W: Write> AnyWrite for Pending<W, W::Answer> {
     }
 }
 
+/// Writes the whole file anew, without what deletions have left in it.
+struct Compact;
+
 /// Appends stand apart, so that those that follow each other are planned together.
 enum Queued {
     Append(Pending<Append, AppendResult>),
     Other(Box<dyn AnyWrite>),
+    /// In a batch of its own, since it runs outside of transactions.
+    Compact(Pending<Compact, ()>),
 }
 
 impl Request for Queued {
@@ -61,17 +66,19 @@ impl Request for Queued {
         match self {
             Self::Append(append) => append.weight(),
             Self::Other(write) => write.weight(),
+            Self::Compact(_) => Weight::SMALL,
         }
     }
 
     fn is_exclusive(&self) -> bool {
-        false
+        matches!(self, Self::Compact(_))
     }
 
     fn finish(&mut self, outcome: Result<(), StoreError>) {
         match self {
             Self::Append(append) => append.finish(outcome),
             Self::Other(write) => write.finish(outcome),
+            Self::Compact(compact) => compact.finish(outcome),
         }
     }
 }
@@ -88,7 +95,6 @@ impl Writer {
     pub(super) fn start(
         conn: Connection,
         watermark: Option<Watermark>,
-        compaction_due: Arc<AtomicBool>,
         options: &Options,
         metrics: Arc<Metrics>,
         position: Arc<AtomicU64>,
@@ -100,7 +106,6 @@ impl Writer {
         let committer = Committer {
             conn,
             watermark,
-            compaction_due,
             options: options.clone(),
             reservations: Reservations::new(options.quotas.daily_bytes),
             metrics,
@@ -143,6 +148,13 @@ impl Writer {
         queue::answer(answer).await
     }
 
+    /// Compacts the file, after all that is queued already.
+    pub(super) async fn compact(&self) -> Result<(), StoreError> {
+        let (pending, answer) = Pending::new(Compact);
+        self.group_commit.submit(Queued::Compact(pending)).await?;
+        queue::answer(answer).await
+    }
+
     /// Changes with each commit that wrote to the outbox.
     pub(super) fn recorded(&self) -> watch::Receiver<()> {
         self.recorded.subscribe()
@@ -160,8 +172,6 @@ struct Committer {
     conn: Connection,
     /// `None` if another process owns the file.
     watermark: Option<Watermark>,
-    /// True until the file is compacted.
-    compaction_due: Arc<AtomicBool>,
     options: Options,
     reservations: Reservations,
     metrics: Arc<Metrics>,
@@ -175,9 +185,13 @@ struct Committer {
 
 impl Commit<Queued> for Committer {
     async fn commit(&mut self, batch: &mut [Queued]) -> Result<(), StoreError> {
-        if self.compaction_due.swap(false, Ordering::AcqRel) {
+        if let [Queued::Compact(compact)] = batch {
             let compacted = self.conn.execute_batch("VACUUM");
             compacted.map_err(|error| failure::from_sqlite(&error))?;
+            compact.answer = Some(());
+            // The new file went through the write-ahead log, where the old pages may be, too.
+            self.erasures.request();
+            return Ok(());
         }
         let committed = transact(&mut self.conn, &self.options, &mut self.reservations, batch);
         let Committed {
@@ -258,7 +272,7 @@ fn apply(batch: &mut Batch<'_>, writes: &mut [Queued]) -> rusqlite::Result<()> {
             .iter_mut()
             .filter_map(|write| match write {
                 Queued::Append(append) => Some(append),
-                Queued::Other(_) => None,
+                Queued::Other(_) | Queued::Compact(_) => None,
             })
             .collect();
         let entries: Vec<&[NewEntry]> = appends.iter().map(|append| &*append.job.0).collect();

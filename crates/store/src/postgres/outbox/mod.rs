@@ -149,7 +149,7 @@ fn message_deleted(room: RoomId, seq: u64) -> Step {
 
 /// Removes all records with the text of a deleted room's messages.
 pub(super) const ROOM_DELETED: &str = "DELETE FROM outbox WHERE n IN (SELECT n FROM outbox
-    WHERE room_id = $1 AND (seq IS NOT NULL OR kind = 6) ORDER BY n FOR UPDATE)";
+    WHERE (room_id = $1 AND seq IS NOT NULL OR room_id = $1 AND kind = 6) ORDER BY n FOR UPDATE)";
 
 /// Removes a member from pending records of messages up to `mark`, which they have acknowledged.
 pub(super) async fn acknowledged(conn: &Conn, room: RoomId, user: &str, mark: u64) -> Result<(), Failure> {

@@ -78,8 +78,10 @@ fn message_deleted(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Resul
 
 /// Removes all records that hold the text of a deleted room's messages.
 pub(super) fn room_deleted(conn: &Connection, room: RoomId) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM outbox WHERE room_id = ?1 AND (seq IS NOT NULL OR kind = 6)")?
-        .execute([room])?;
+    conn.prepare_cached(
+        "DELETE FROM outbox WHERE room_id = ?1 AND seq IS NOT NULL OR room_id = ?1 AND kind = 6",
+    )?
+    .execute([room])?;
     Ok(())
 }
 

@@ -57,8 +57,8 @@ async fn a_file_at_its_page_limit_fails_sends_until_it_may_grow() {
     let file = File::new();
     let store = file.store();
     let room = room(&store).await;
-    // What a full disk says, without a disk: of this file only 100 pages may be in use.
-    store.write(sql("PRAGMA max_page_count = 100")).await.unwrap();
+    // What a full disk says, without a disk: of this file only 120 pages may be in use.
+    store.write(sql("PRAGMA max_page_count = 120")).await.unwrap();
     let grow = async || store.write(sql("PRAGMA max_page_count = 100000")).await.unwrap();
     fill_and_free(&store, room, grow).await;
 }
