@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use roomful_bus::Bus;
 use roomful_chat::{ChatConfig, ChatServer, ContentRules, KeyTable, clock::SystemClock};
-use roomful_socket::{Drain, WebSocketServer};
+use roomful_socket::{Cors, Drain, WebSocketServer};
 use roomful_store::{Outage, Store, StoreError};
 use roomful_supervisor::{Supervised, supervise};
 use tokio::time::{Instant, interval, sleep, timeout};
@@ -275,12 +275,15 @@ impl Startup<'_> {
         }));
         self.health.ready();
 
-        let erasing = chat.clone();
-        tokio::spawn(async move { erasing.resume_erasures().await });
         log_ready(config, self.address);
         lifecycle::announce(self.address).map_err(StartError::PortFile)?;
         let mut periodic = periodic(config, self.exporter, &store, &self.health);
         periodic.extend(self.issuer_tasks);
+        let erasing = chat.clone();
+        periodic.push(supervise("interrupted erasures", move || {
+            let erasing = erasing.clone();
+            async move { erasing.resume_erasures().await }
+        }));
         let webhooks = outbox::start(config, &store, &mut periodic).map_err(StartError::Webhooks)?;
         Ok(Server {
             health: self.health,
@@ -388,7 +391,9 @@ fn sockets(config: &Config, file_limit: Option<u64>, part: Option<&cluster::Join
     if config.http.origins.iter().any(|origin| origin == "*") {
         return builder.cors_any().build();
     }
-    builder.cors(config.http.origins.iter().cloned()).build()
+    // In dev mode the app's page usually comes from a development server on another port.
+    let cors = Cors::list(config.http.origins.iter().cloned()).loopback(config.dev.enabled);
+    builder.cors_policy(cors).build()
 }
 
 fn status_limit(config: &Config) -> AddressLimit {

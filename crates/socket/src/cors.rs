@@ -1,7 +1,7 @@
 //! The check of request origins, for long-polling (CORS) and for WebSocket. Browsers let any page open a
 //! WebSocket, so without this check a foreign page could connect in the name of its visitor.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
@@ -23,6 +23,7 @@ const LOG_CHARS: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Cors {
     any: bool,
+    loopback: bool,
     origins: Vec<Origin>,
     /// Whether pages may send cookies.
     credentials: bool,
@@ -87,6 +88,7 @@ impl Cors {
     pub fn list<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
         Cors {
             any: false,
+            loopback: false,
             origins: origins
                 .into_iter()
                 .filter_map(|origin| Origin::parse(&origin.into()))
@@ -98,6 +100,13 @@ impl Cors {
             max_age: Duration::from_mins(10),
             refused_log: Arc::new(ThrottledLog::new(LOG_INTERVAL)),
         }
+    }
+
+    /// Whether pages that this machine serves may connect, on any port: `localhost` and loopback addresses (no).
+    /// For development, where the page comes from a server of its own.
+    pub fn loopback(mut self, loopback: bool) -> Self {
+        self.loopback = loopback;
+        self
     }
 
     /// Whether pages may send cookies and other credentials (yes, if origins are listed; no, if any may
@@ -157,7 +166,11 @@ impl Cors {
 
     fn allows(&self, origin: &HeaderValue, request: &Request<Body>) -> bool {
         let origin = origin.to_str().ok().and_then(Origin::parse);
-        origin.is_some_and(|origin| self.origins.contains(&origin) || origin.is_of_host(request))
+        origin.is_some_and(|origin| {
+            self.origins.contains(&origin)
+                || origin.is_of_host(request)
+                || (self.loopback && origin.is_loopback())
+        })
     }
 
     fn refuse(&self, origin: &HeaderValue, headers: &HeaderMap) {
@@ -203,6 +216,15 @@ impl Origin {
             host: host.to_ascii_lowercase(),
             port: url.port_or_known_default(),
         })
+    }
+
+    /// Whether a page of this machine has this origin.
+    fn is_loopback(&self) -> bool {
+        let Origin::Tuple { host, .. } = self else {
+            return false;
+        };
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
     /// Whether a page of the request's own host has this origin. Without a trusted proxy the request's
@@ -403,6 +425,32 @@ mod tests {
         ));
         assert!(!forwarded(None, None, "https://chat.example"));
         assert!(forwarded(None, Some("http"), "http://internal:3000"));
+    }
+
+    #[test]
+    fn pages_of_this_machine_can_be_allowed_on_any_port() {
+        let cors = Cors::list(["https://app.example"]).loopback(true);
+        for origin in [
+            "http://localhost:5173",
+            "http://127.0.0.1:8080",
+            "https://[::1]:3001",
+            "https://app.example",
+        ] {
+            assert!(allowed(&cors, Some(origin), "127.0.0.1:3000"), "{origin}");
+        }
+        for origin in [
+            "null",
+            "http://localhost.evil.example",
+            "http://evil.example",
+            "http://192.168.1.5:5173",
+        ] {
+            assert!(!allowed(&cors, Some(origin), "127.0.0.1:3000"), "{origin}");
+        }
+        assert!(!allowed(
+            &Cors::default(),
+            Some("http://localhost:5173"),
+            "127.0.0.1:3000"
+        ));
     }
 
     #[test]

@@ -44,23 +44,33 @@ impl<S> HttpStream<S> {
         (self.stream, self.permit)
     }
 
+    /// Counts the bytes of a write that made progress. Fails a write that waits too long.
     fn written(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &outcome {
-            Poll::Ready(Ok(bytes)) => {
-                if let Some(deadline) = &mut self.deadline {
-                    deadline.moved(*bytes);
-                }
-                outcome
-            }
-            Poll::Ready(Err(_)) => outcome,
-            Poll::Pending => {
-                let pace = self.pace;
-                let deadline = self
-                    .deadline
-                    .get_or_insert_with(|| Box::new(TransferDeadline::new(pace)));
-                deadline.poll(cx).map(|()| Err(slow_reader(pace)))
-            }
+        if let (Poll::Ready(Ok(bytes)), Some(deadline)) = (&outcome, &mut self.deadline) {
+            deadline.moved(*bytes);
         }
+        self.paced(cx, outcome)
+    }
+
+    /// Ends the deadline if the client has taken everything. Fails a flush that waits too long: TLS accepts bytes into
+    /// a buffer of its own, so a client that does not read may show here alone.
+    fn flushed(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(Ok(())) = outcome {
+            self.deadline = None;
+        }
+        self.paced(cx, outcome)
+    }
+
+    /// Starts the deadline at the first wait, and turns a wait beyond it into an error.
+    fn paced<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            return outcome;
+        }
+        let pace = self.pace;
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::new(TransferDeadline::new(pace)));
+        deadline.poll(cx).map(|()| Err(slow_reader(pace)))
     }
 }
 
@@ -97,13 +107,80 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes once its own buffer is empty, so the client has caught up.
+    /// hyper flushes once its own buffer is empty.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.deadline = None;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.flushed(cx, outcome)
     }
 
+    /// TLS writes a last record here.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.paced(cx, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter, DuplexStream, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+    use crate::connection_limit::{Admission, ConnectionLimits, ConnectionTable};
+
+    const GRACE: Duration = Duration::from_secs(10);
+
+    /// A stream that accepts bytes into a buffer of its own, as TLS does, and its client.
+    fn buffered() -> (HttpStream<BufWriter<DuplexStream>>, DuplexStream) {
+        let table = ConnectionTable::new(ConnectionLimits::default(), "roomful");
+        let admission = table
+            .admit(Ipv4Addr::LOCALHOST.into())
+            .expect("the table is empty");
+        let (Admission::Full(permit) | Admission::Reserve(permit)) = admission;
+        let (server, client) = duplex(16);
+        let pace = Pace {
+            grace: GRACE,
+            min_rate: 1_000_000,
+            metric_prefix: "roomful",
+        };
+        let stream = BufWriter::with_capacity(1_024, server);
+        (HttpStream::new(stream, permit, Arc::default(), pace), client)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_bytes_in_the_buffer_of_tls_is_closed() {
+        let (mut stream, _client) = buffered();
+        let started = Instant::now();
+        stream.write_all(&[0; 1_000]).await.expect("the buffer has space");
+        let error = stream.flush().await.expect_err("the client does not read");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed().as_secs(), GRACE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_let_the_connection_end_is_closed() {
+        let (mut stream, _client) = buffered();
+        stream.write_all(&[0; 1_000]).await.expect("the buffer has space");
+        let error = stream.shutdown().await.expect_err("the client does not read");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_caught_up_gets_the_full_time_again() {
+        let (mut stream, mut client) = buffered();
+        for _ in 0..2 {
+            let reads = async {
+                tokio::time::sleep(GRACE * 2 / 3).await;
+                client.read_exact(&mut [0; 1_000]).await
+            };
+            stream.write_all(&[0; 1_000]).await.expect("the buffer has space");
+            let (flushed, read) = tokio::join!(stream.flush(), reads);
+            flushed.expect("the client reads in time");
+            read.expect("everything arrives");
+        }
     }
 }
