@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roomful_store::Store;
+use roomful_store::{Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{chat::millis, clock, config::Config, store};
@@ -41,30 +41,15 @@ impl Retention {
     }
 
     async fn apply(self, store: &dyn Store) {
-        match store.trim(self.messages, clock::unix_millis()).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed expired messages"),
-            Err(error) => tracing::warn!(%error, "failed to remove expired messages, retrying later"),
-        }
-        let trimmed = store.trim_notifications(self.notifications, clock::unix_millis());
-        match trimmed.await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed expired notifications"),
-            Err(error) => tracing::warn!(%error, "failed to remove expired notifications, retrying later"),
-        }
-        let trimmed = store.trim_audit(clock::unix_millis().saturating_sub(self.audit_kept_ms));
-        match trimmed.await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed expired audit records"),
-            Err(error) => tracing::warn!(%error, "failed to remove expired audit records, retrying later"),
-        }
-        let trimmed = store.trim_reports(clock::unix_millis().saturating_sub(self.reports_kept_ms));
-        match trimmed.await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed expired reports"),
-            Err(error) => tracing::warn!(%error, "failed to remove expired reports, retrying later"),
-        }
-        let cutoff = clock::unix_millis().saturating_sub(self.revocations_kept_ms);
+        let now = clock::unix_millis();
+        report("messages", store.trim(self.messages, now).await);
+        report(
+            "notifications",
+            store.trim_notifications(self.notifications, now).await,
+        );
+        report("audit records", store.trim_audit(self.audit_kept_ms, now).await);
+        report("reports", store.trim_reports(self.reports_kept_ms, now).await);
+        let cutoff = now.saturating_sub(self.revocations_kept_ms);
         if let Err(error) = store.forget_revocations(cutoff).await {
             tracing::warn!(%error, "failed to remove old revocations, retrying later");
         }
@@ -72,5 +57,13 @@ impl Retention {
         if let Err(error) = store.forget_sanctions(cutoff).await {
             tracing::warn!(%error, "failed to remove ended bans and mutes, retrying later");
         }
+    }
+}
+
+fn report(what: &str, outcome: Result<u64, StoreError>) {
+    match outcome {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed expired {what}"),
+        Err(error) => tracing::warn!(%error, "failed to remove expired {what}, retrying later"),
     }
 }

@@ -77,14 +77,6 @@ macro_rules! page {
 const OLDEST_FIRST: &str = page!("ASC");
 const NEWEST_FIRST: &str = page!("DESC");
 
-/// Entries that one commit looks at and deletes at most.
-const TRIM_BATCH: u64 = 1_000;
-
-/// Deletes old entries among the first ones. The caller repeats it while it deletes as many as a commit may.
+/// Deletes old entries among the first ones, at most [`crate::trim::ROWS_PER_COMMIT`].
 pub(crate) const TRIM: &str =
     "DELETE FROM audit WHERE at < $1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT 1000)";
-
-/// Whether a commit that deleted this many entries leaves more to delete.
-pub(crate) fn has_more(deleted: u64) -> bool {
-    deleted >= TRIM_BATCH
-}

@@ -50,6 +50,7 @@ mod schema;
 mod sessions;
 mod sqlite;
 mod store;
+mod trim;
 mod unread;
 mod watermark_file;
 
@@ -59,7 +60,9 @@ pub use catch_up::{CatchUp, CaughtUp};
 pub use entering::{EnterRoom, Entered};
 pub use error::{Outage, StoreError};
 pub use migrate::{Migrated, Moved, Progress, migrate};
-pub use moderation::{Block, ModerationAct, RoomRules, Sanction, SanctionKind, SanctionPage};
+pub use moderation::{
+    Block, ModerationAct, Mute, Restrictions, RoomRules, Sanction, SanctionKind, SanctionPage,
+};
 pub use notifications::{
     DeliveredMark, DeliveredUpto, NewNotification, Notification, NotificationList, NotificationPage,
     NotificationRetention, NotificationsRead, Posted, ReadWhich, Undelivered,

@@ -49,6 +49,26 @@ pub struct RoomRules {
     pub slow_mode_ms: i64,
 }
 
+/// What restrains a user from writing into a room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Restrictions {
+    /// The room's rules. They do not bind its moderators and owners.
+    pub rules: RoomRules,
+    /// When the user last sent a message there, if the room is in slow mode.
+    pub last_send: Option<i64>,
+    /// The mute that ends last, of this room or of all rooms.
+    pub mute: Option<Mute>,
+}
+
+/// A mute, as the muted user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mute {
+    /// When it ends by itself; `None` for never.
+    pub until: Option<i64>,
+    /// Why, for people.
+    pub reason: Option<String>,
+}
+
 /// Something that a moderator does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModerationAct {

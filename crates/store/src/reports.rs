@@ -153,14 +153,6 @@ pub(crate) const INSERT: &str =
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (room_id, seq, reporter) DO NOTHING RETURNING id";
 pub(crate) const RESOLVE: &str =
     "UPDATE reports SET state = $1, resolved_at = $2, resolved_by = $3 WHERE id = $4 AND state = 0";
-/// Deletes up to 1,000 reports from before a time.
+/// Deletes reports from before a time, at most [`crate::trim::ROWS_PER_COMMIT`].
 pub(crate) const TRIM: &str = "DELETE FROM reports WHERE id IN
     (SELECT id FROM reports WHERE at < $1 ORDER BY at LIMIT 1000)";
-
-/// Reports that one commit of a trim deletes.
-const TRIM_BATCH: u64 = 1_000;
-
-/// Whether a commit that deleted this many reports leaves more to delete.
-pub(crate) fn has_more(deleted: u64) -> bool {
-    deleted >= TRIM_BATCH
-}

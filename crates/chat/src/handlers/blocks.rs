@@ -29,7 +29,7 @@ pub(crate) async fn unblock(context: &Context, ask: BlockUser) -> Result<Unblock
 pub(crate) async fn blocks(context: &Context) -> Result<Blocks, ChatError> {
     let Context { app, me, .. } = context;
     // A limit that was lowered since must not hide any.
-    let blocks = app.store.blocks(&me.user, u32::MAX).await?;
+    let blocks = app.store.blocks(&me.user).await?;
     let users = blocks.into_iter().map(|block| block.user_id).collect();
     Ok(Blocks { users })
 }

@@ -40,7 +40,7 @@ pub(crate) async fn block(
     // Two nodes that block for one user at the same moment may exceed the limit by one.
     let _one_change = app.memberships.lock(("blocks", user)).await;
     let most = app.config.limits.blocks_per_user;
-    let blocks = app.store.blocks(user, u32::MAX).await?;
+    let blocks = app.store.blocks(user).await?;
     if let Some(known) = blocks.iter().find(|known| *known.user_id == **blocked) {
         return Ok((known.clone(), false));
     }
@@ -70,7 +70,7 @@ pub(crate) async fn unblock(
     origin: u64,
 ) -> Result<Option<Block>, ChatError> {
     let _one_change = app.memberships.lock(("blocks", user)).await;
-    let mut blocks = app.store.blocks(user, u32::MAX).await?.into_iter();
+    let mut blocks = app.store.blocks(user).await?.into_iter();
     let Some(ended) = blocks.find(|known| *known.user_id == **blocked) else {
         return Ok(None);
     };

@@ -189,8 +189,8 @@ mod flaky {
         AppendResult, Audit, AuditEntry, AuditPage, AuditRecord, Block, CatchUp, CaughtUp, EnterRoom,
         Entered, Erasure, ErasureStep, ExportPart, ExportRow, Log, LogEntry, LogHead, LogPosition, Members,
         Missed, Moderation, ModerationAct, NewReport, NewSession, Notifications, PersonalData, Report,
-        ReportPage, ReportQuota, Reported, Reports, Resolution, Resume, Resumed, RoomRules, Rooms,
-        RoomsAbout, Sanction, SanctionPage, SessionKey, SessionOwner, Sessions, Subscribed, Users,
+        ReportPage, ReportQuota, Reported, Reports, Resolution, Restrictions, Resume, Resumed, RoomRules,
+        Rooms, RoomsAbout, Sanction, SanctionPage, SessionKey, SessionOwner, Sessions, Subscribed, Users,
     };
     use roomful_store::{
         ChosenStatus, Delivered, DeliveredMark, DeliveredUpto, Entry, History, Inbox, InboxCursor, Joined,
@@ -450,6 +450,14 @@ mod flaky {
         async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
             self.inner.sanctions(page).await
         }
+        async fn restrictions(
+            &self,
+            rooms: &[RoomId],
+            user: &str,
+            now: i64,
+        ) -> Result<Vec<Restrictions>, StoreError> {
+            self.inner.restrictions(rooms, user, now).await
+        }
         async fn room_rules(&self, room: RoomId) -> Result<RoomRules, StoreError> {
             self.inner.room_rules(room).await
         }
@@ -468,8 +476,8 @@ mod flaky {
         ) -> Result<Vec<u64>, StoreError> {
             self.inner.messages_of(room, user, before, limit).await
         }
-        async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError> {
-            self.inner.blocks(user, limit).await
+        async fn blocks(&self, user: &str) -> Result<Vec<Block>, StoreError> {
+            self.inner.blocks(user).await
         }
         async fn blockers_among(&self, user: &str, candidates: &[String]) -> Result<Vec<String>, StoreError> {
             self.inner.blockers_among(user, candidates).await
@@ -493,8 +501,8 @@ mod flaky {
         async fn resolve_report(&self, resolution: Resolution) -> Result<bool, StoreError> {
             self.inner.resolve_report(resolution).await
         }
-        async fn trim_reports(&self, cutoff: i64) -> Result<u64, StoreError> {
-            self.inner.trim_reports(cutoff).await
+        async fn trim_reports(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+            self.inner.trim_reports(kept_ms, now).await
         }
     }
 
@@ -506,8 +514,8 @@ mod flaky {
         async fn audit(&self, page: AuditPage) -> Result<Vec<AuditEntry>, StoreError> {
             self.inner.audit(page).await
         }
-        async fn trim_audit(&self, cutoff: i64) -> Result<u64, StoreError> {
-            self.inner.trim_audit(cutoff).await
+        async fn trim_audit(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+            self.inner.trim_audit(kept_ms, now).await
         }
     }
 

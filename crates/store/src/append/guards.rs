@@ -17,7 +17,7 @@ pub(crate) struct Guards {
     pub(crate) sanctions: HashMap<AuthorKey, Ends>,
     /// The rooms of the batch that are frozen or in slow mode.
     pub(crate) rooms: HashMap<RoomId, RoomGuard>,
-    /// Authors in private rooms of two members, of whom one has blocked the other.
+    /// Authors in rooms of two members, of whom one has blocked the other.
     pub(crate) blocked: HashSet<AuthorKey>,
     /// Authors and users whom they mention and who have blocked them.
     pub(crate) unheard: HashSet<(String, String)>,
@@ -78,6 +78,12 @@ impl Guards {
     /// True if moderation concerns no entry of the batch, as for most.
     pub(crate) fn is_empty(&self) -> bool {
         self.sanctions.is_empty() && self.rooms.is_empty() && self.blocked.is_empty()
+    }
+
+    /// Refuses all entries of a user who is being erased, as if they were banned from all rooms.
+    pub(crate) fn keep_out(&mut self, user: &str) {
+        let ends = self.sanctions.entry((ALL_ROOMS, user.to_owned())).or_default();
+        ends.ban = i64::MAX;
     }
 
     /// Whether a mention counts for the mentioned user, who may have blocked the author.

@@ -47,7 +47,7 @@ async fn private_room(store: &dyn Store, name: &str, members: &[&str]) -> Result
     Ok(room.id)
 }
 
-pub async fn a_block_keeps_both_from_writing_in_a_private_room_of_two(harness: &dyn Harness) -> Outcome {
+pub async fn a_block_keeps_both_from_writing_in_a_room_of_two(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let pair = private_room(&*store, "pair", &["ann", "bob"]).await?;
     let group = private_room(&*store, "group", &["ann", "bob", "cy"]).await?;
@@ -62,9 +62,11 @@ pub async fn a_block_keeps_both_from_writing_in_a_private_room_of_two(harness: &
         assert_eq!(put(&*store, message(pair, user, None, "again")).await?, refused);
         let reaction = change(pair, user, EntryKind::Reaction { removed: false }, first, "+");
         assert_eq!(put(&*store, reaction).await?, refused);
-        for other in [group, public] {
-            done(&*store, message(other, user, None, "hi")).await?;
-        }
+        assert_eq!(
+            put(&*store, message(public, user, None, "hi")).await?,
+            Err(Rejected::Blocked)
+        );
+        done(&*store, message(group, user, None, "hi")).await?;
     }
     let edit = change(pair, "bob", EntryKind::Edit, first, "hello");
     assert_eq!(put(&*store, edit).await?, Err(Rejected::Blocked));
@@ -177,10 +179,9 @@ pub async fn blocks_are_listed_and_survive_a_restart(harness: &dyn Harness) -> O
         user_id: user_id.into(),
         at,
     };
-    let blocks = store.blocks("ann", 10).await?;
+    let blocks = store.blocks("ann").await?;
     assert_eq!(blocks, [listed("bob", 3), listed("cy \u{0}", 2)]);
-    assert_eq!(store.blocks("ann", 1).await?, [listed("bob", 3)]);
-    assert_eq!(store.blocks("bob", 10).await?, []);
+    assert_eq!(store.blocks("bob").await?, []);
     let candidates = ["ann", "bob", "cy", "dan"].map(String::from);
     let mut blockers = store.blockers_among("bob", &candidates).await?;
     blockers.sort_unstable();

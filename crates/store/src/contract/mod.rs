@@ -176,11 +176,12 @@ macro_rules! store_contract {
             moderation::a_ban_from_all_rooms_ends_all_memberships,
             moderation::a_sanction_ends_by_itself,
             moderation::a_room_may_be_frozen_or_in_slow_mode,
+            moderation::a_user_learns_what_restrains_them,
             moderation::sanctions_are_listed_by_user_and_survive_a_restart,
             moderation::nothing_of_a_banned_user_follows_the_ban,
             audit::audit_records_are_paged_both_ways_and_filtered,
             audit::old_audit_records_are_removed,
-            blocks::a_block_keeps_both_from_writing_in_a_private_room_of_two,
+            blocks::a_block_keeps_both_from_writing_in_a_room_of_two,
             blocks::a_mention_by_a_blocked_user_does_not_count,
             blocks::a_notification_from_a_blocked_user_is_not_given_to_the_blocker,
             blocks::a_message_is_not_reported_as_undelivered_to_the_blocker,
@@ -193,6 +194,7 @@ macro_rules! store_contract {
             personal_data::an_erased_user_is_in_no_row,
             personal_data::the_reported_messages_of_an_erased_user_leave_the_outbox,
             personal_data::an_erasure_that_has_begun_survives_a_restart,
+            personal_data::a_user_can_do_nothing_while_they_are_erased,
             model::it_behaves_like_a_plain_list,
         }
     };

@@ -2,8 +2,8 @@
 
 use super::{Harness, Outcome, change, done, message, put, room};
 use crate::{
-    Appended, EntryKind, ModerationAct, NewEntry, Options, Rejected, Role, RoomId, RoomRules, Sanction,
-    SanctionKind, SanctionPage, Store, StoreError,
+    Appended, EntryKind, ModerationAct, Mute, NewEntry, Options, Rejected, Restrictions, Role, RoomId,
+    RoomRules, Sanction, SanctionKind, SanctionPage, Store, StoreError,
 };
 
 fn sanction(room: Option<RoomId>, user: &str, kind: SanctionKind, until: Option<i64>) -> Sanction {
@@ -170,6 +170,59 @@ pub async fn a_room_may_be_frozen_or_in_slow_mode(harness: &dyn Harness) -> Outc
     for _ in 0..2 {
         done(&*store, ann(9_000)).await?;
     }
+    Ok(())
+}
+
+pub async fn a_user_learns_what_restrains_them(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let (lobby, other) = (room(&*store, "lobby").await?.id, room(&*store, "other").await?.id);
+    let restrict = ModerationAct::Restrict {
+        room: lobby,
+        frozen: Some(true),
+        slow_mode_ms: None,
+    };
+    moderate(&*store, restrict).await?.ok();
+    let slow_down = ModerationAct::Restrict {
+        room: other,
+        frozen: None,
+        slow_mode_ms: Some(500),
+    };
+    moderate(&*store, slow_down).await?.ok();
+    done(&*store, at(100, message(other, "ann", None, "hi"))).await?;
+    impose(&*store, sanction(None, "ann", SanctionKind::Mute, Some(1_000))).await?;
+    impose(&*store, sanction(Some(lobby), "ann", SanctionKind::Mute, None)).await?;
+    impose(&*store, sanction(Some(other), "ann", SanctionKind::Ban, None)).await?;
+    impose(&*store, sanction(Some(other), "bob", SanctionKind::Mute, None)).await?;
+    let mute = |until| Mute {
+        until,
+        reason: sanction(None, "ann", SanctionKind::Mute, until).reason,
+    };
+    let frozen = Restrictions {
+        rules: RoomRules {
+            frozen: true,
+            slow_mode_ms: 0,
+        },
+        last_send: None,
+        mute: Some(mute(None)),
+    };
+    let slow = Restrictions {
+        rules: RoomRules {
+            frozen: false,
+            slow_mode_ms: 500,
+        },
+        last_send: Some(100),
+        mute: Some(mute(Some(1_000))),
+    };
+    let rooms = [other, lobby];
+    assert_eq!(
+        store.restrictions(&rooms, "ann", 999).await?,
+        [slow.clone(), frozen]
+    );
+    let slow = Restrictions { mute: None, ..slow };
+    assert_eq!(store.restrictions(&[other], "ann", 1_000).await?, [slow]);
+    let free = Restrictions::default();
+    assert_eq!(store.restrictions(&[lobby], "eve", 999).await?[0].mute, free.mute);
+    assert_eq!(store.restrictions(&[], "ann", 999).await?, []);
     Ok(())
 }
 

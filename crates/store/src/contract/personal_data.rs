@@ -3,14 +3,14 @@
 use super::{
     Harness, Outcome, change, done, message,
     outbox::{all, due},
-    read,
+    put, read,
     reports::{QUOTA, report_of},
     room, say,
 };
 use crate::{
     AuditPage, AuditRecord, DeliveredMark, EntryKind, Erasure, ErasureStep, ExportPart, ExportValue,
-    ModerationAct, NewNotification, NewReport, NewSession, Options, ProfileChange, Range, RecordKind, RoomId,
-    Sanction, SanctionKind, SessionKey, Store, StoreError,
+    ModerationAct, NewNotification, NewReport, NewSession, Options, ProfileChange, Range, RecordKind,
+    Rejected, RoomId, Sanction, SanctionKind, SessionKey, Store, StoreError,
 };
 
 const USER: &str = "al\"ice";
@@ -285,5 +285,23 @@ pub async fn an_erasure_that_has_begun_survives_a_restart(harness: &dyn Harness)
     assert_eq!(store.forget_revocations(7_000).await?, 1);
     assert_eq!(store.revoked(USER).await?, None);
     assert!(store.compact().await?);
+    Ok(())
+}
+
+pub async fn a_user_can_do_nothing_while_they_are_erased(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let (lobby, other) = (room(&*store, "lobby").await?.id, room(&*store, "other").await?.id);
+    for user in [USER, "bob"] {
+        store.join(lobby, user, 1).await?;
+    }
+    store.begin_erasure(erasure()).await?;
+    let refused = Err(Rejected::Banned);
+    assert_eq!(put(&*store, message(lobby, USER, None, "hi")).await?, refused);
+    assert_eq!(store.join(other, USER, 2).await?, None);
+    done(&*store, message(lobby, "bob", None, "hi")).await?;
+    assert!(store.join(other, "bob", 2).await?.is_some());
+    store.end_erasure(USER).await?;
+    done(&*store, message(lobby, USER, None, "back again")).await?;
+    assert!(store.join(other, USER, 3).await?.is_some());
     Ok(())
 }

@@ -327,7 +327,7 @@ async fn seen(store: &dyn Store) -> Vec<String> {
         seen.push(format!(
             "{:?} {:?} {:?} {:?} {:?} {:?}",
             store.inbox(user, 99, None).await.unwrap(),
-            store.blocks(user, 99).await.unwrap(),
+            store.blocks(user).await.unwrap(),
             store.rooms_of(user, 99).await.unwrap(),
             store.revoked(user).await.unwrap(),
             store.notifications(user, page.clone()).await.unwrap(),

@@ -9,11 +9,7 @@ use super::{
     failure::Failure,
     value::{Columns as _, opt_text, text},
 };
-use crate::{
-    AuditEntry, AuditPage, AuditRecord, StoreError,
-    audit::{TRIM, has_more},
-    store::Audit,
-};
+use crate::{AuditEntry, AuditPage, AuditRecord, StoreError, audit::TRIM, store::Audit};
 
 /// The lock under which ids are given, so that they ascend in the order of commits: a reader that continues
 /// after the last id it saw misses none.
@@ -92,14 +88,7 @@ impl Audit for PostgresStore {
         self.checked(rows.iter().map(entry).collect())
     }
 
-    async fn trim_audit(&self, cutoff: i64) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        loop {
-            let more = self.checked(self.conn().await?.run(TRIM, &[&cutoff]).await)?;
-            deleted += more;
-            if !has_more(more) {
-                return Ok(deleted);
-            }
-        }
+    async fn trim_audit(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+        self.trim_rows(TRIM, kept_ms, now).await
     }
 }

@@ -80,7 +80,7 @@ const STORED_STATE: &str =
     FROM log_head l WHERE l.id = 1";
 
 /// Blocks all appends until the transaction ends.
-const LOCK: &str = "SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE";
+pub(super) const LOCK: &str = "SELECT 1 FROM log_head WHERE id = 1 FOR UPDATE";
 
 /// The stored state for node `$1`; blocks all appends until the transaction ends. If the statement had to
 /// wait for the lock, the node's own position may be older than the lock. The database then seems to lack

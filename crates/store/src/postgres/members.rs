@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Members, OutboxOptions, Role,
-    RoomId, RoomKind, RoomRow, StoreError, Unread, append::NOT_BANNED, numbers::Numbered as _,
+    RoomId, RoomKind, RoomRow, StoreError, Unread, append::MAY_ENTER, numbers::Numbered as _,
 };
 
 /// The user's active membership.
@@ -120,7 +120,7 @@ pub(super) async fn join(
     const ROOM: &str = "SELECT r.kind FROM rooms r WHERE r.id = $1 FOR KEY SHARE";
     let sql = format!(
         "INSERT INTO members AS m (room_id, user_id, active, joined_at)
-         SELECT CAST($1 AS bigint), CAST($2 AS text), 1, CAST($3 AS bigint) WHERE {NOT_BANNED}
+         SELECT CAST($1 AS bigint), CAST($2 AS text), 1, CAST($3 AS bigint) WHERE {MAY_ENTER}
          ON CONFLICT (room_id, user_id) DO UPDATE
          SET active = 1, joined_at = excluded.joined_at, membership = m.membership + 1 WHERE m.active = 0"
     );

@@ -69,7 +69,10 @@ use self::{
     generation::{LogState, OpenNode},
     pool::{Connector, Pool},
 };
-use crate::{Options, Outbox, Retention, RoomId, SchemaState, Store, StoreError, metrics::Metrics};
+use crate::{
+    Options, Outbox, Retention, RoomId, SchemaState, Store, StoreError, metrics::Metrics,
+    trim::ROWS_PER_COMMIT,
+};
 
 /// A store in a PostgreSQL database.
 pub(crate) struct PostgresStore {
@@ -250,6 +253,19 @@ impl PostgresStore {
     async fn no_later_than_database(&self, now: i64) -> Result<i64, StoreError> {
         let there = self.checked(probe::clock(&self.conn().await?).await)?;
         Ok(now.min(there))
+    }
+
+    /// Deletes the rows that are older than `kept_ms` at `now`. `sql` deletes one commit's worth from before a time.
+    async fn trim_rows(&self, sql: &'static str, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+        let cutoff = self.no_later_than_database(now).await?.saturating_sub(kept_ms);
+        let mut total = 0;
+        loop {
+            let deleted = self.checked(self.conn().await?.run(sql, &[&cutoff]).await)?;
+            total += deleted;
+            if deleted < ROWS_PER_COMMIT {
+                return Ok(total);
+            }
+        }
     }
 
     /// Removes the history of a room in small commits, so that its deletion has little left to remove.

@@ -11,8 +11,8 @@ use super::{
     value::{Columns as _, num, text},
 };
 use crate::{
-    AppendResult, Block, ModerationAct, NewEntry, Role, RoomId, RoomRules, Sanction, SanctionPage,
-    StoreError,
+    AppendResult, Block, ModerationAct, Mute, NewEntry, Restrictions, Role, RoomId, RoomRules, Sanction,
+    SanctionPage, StoreError,
     append::{
         BLOCKS, Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, RoomGuard, SANCTIONS, SANCTIONS_OF,
         authors, mentions,
@@ -22,9 +22,10 @@ use crate::{
     store::Moderation,
 };
 
-/// Whether there is any sanction or rule, or a block that concerns one of these users. If not, an append loads
-/// no guards.
+/// Whether there is any sanction, rule or erasure, or a block that concerns one of these users. If not, an append
+/// loads no guards.
 const IS_MODERATED: &str = "SELECT EXISTS (SELECT 1 FROM sanctions) OR EXISTS (SELECT 1 FROM room_rules)
+        OR EXISTS (SELECT 1 FROM erasures)
         OR EXISTS (SELECT 1 FROM blocks WHERE user_id = ANY($1))
         OR EXISTS (SELECT 1 FROM blocks WHERE blocked_id = ANY($1))";
 
@@ -56,15 +57,15 @@ pub(super) async fn lock(conn: &Conn, act: &ModerationAct) -> Result<bool, Failu
 pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guards, Failure> {
     const SANCTIONS: &str = "SELECT s.room_id, s.user_id, s.kind, s.until
         FROM unnest($1::text[]) t (user_id) JOIN sanctions s ON s.user_id = t.user_id";
+    const ERASED: &str = "SELECT user_id FROM erasures WHERE user_id = ANY($1)";
     const RULES: &str = "SELECT t.room_id, t.user_id, r.frozen, r.slow_mode, coalesce(m.role, 0), l.at
         FROM unnest($1::bigint[], $2::text[]) t (room_id, user_id)
         JOIN room_rules r ON r.room_id = t.room_id
         LEFT JOIN members m ON m.room_id = t.room_id AND m.user_id = t.user_id AND m.active = 1
         LEFT JOIN last_sends l ON l.room_id = t.room_id AND l.user_id = t.user_id";
-    // Private rooms of two members, of whom one has blocked the other.
+    // Rooms of two members, of whom one has blocked the other.
     const BLOCKED: &str = "SELECT t.room_id, t.user_id
         FROM unnest($1::bigint[], $2::text[]) t (room_id, user_id)
-        JOIN rooms r ON r.id = t.room_id AND r.kind = 1
         CROSS JOIN LATERAL (
             SELECT count(*) AS members, bool_or(m.user_id = t.user_id) AS is_member,
                 min(m.user_id) FILTER (WHERE m.user_id <> t.user_id) AS other
@@ -88,6 +89,7 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
         Step::new(SANCTIONS, vec![names(&authors)]),
         Step::new(RULES, in_rooms()),
         Step::new(BLOCKED, in_rooms()),
+        Step::new(ERASED, vec![names(&authors)]),
     ];
     if !mentions.is_empty() {
         let params = vec![
@@ -119,6 +121,9 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
     }
     for row in answers.next().unwrap_or_default() {
         guards.blocked.insert((row.int(0)?, row.text(1)?));
+    }
+    for row in answers.next().unwrap_or_default() {
+        guards.keep_out(&row.text(0)?);
     }
     for row in answers.next().unwrap_or_default() {
         guards.unheard.insert((row.text(0)?, row.text(1)?));
@@ -193,7 +198,7 @@ pub(super) async fn blockers(
         JOIN blocks b ON b.user_id = t.candidate AND b.blocked_id = t.user_id";
     let mut blockers = vec![Vec::new(); asks.len()];
     let (mut numbers, mut users, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (user, of)) in (0_i64..).zip(&asks) {
+    for (number, (user, of)) in (1_i64..).zip(&asks) {
         for candidate in of {
             numbers.push(number);
             users.push(text(user));
@@ -201,10 +206,7 @@ pub(super) async fn blockers(
         }
     }
     for row in conn.rows(SQL, &[&numbers, &users, &candidates]).await? {
-        if let Some(of) = usize::try_from(row.int(0)?)
-            .ok()
-            .and_then(|ask| blockers.get_mut(ask))
-        {
+        if let Some(of) = blockers.get_mut(row.ordinal(0)?) {
             of.push(row.text(1)?);
         }
     }
@@ -226,6 +228,40 @@ async fn page(conn: &Conn, page: &SanctionPage) -> Result<Vec<Sanction>, Failure
         )
         .await?;
     rows.iter().map(sanction).collect()
+}
+
+async fn restrictions(
+    conn: &Conn,
+    rooms: &[RoomId],
+    user: &str,
+    now: i64,
+) -> Result<Vec<Restrictions>, Failure> {
+    const SQL: &str = "SELECT coalesce(r.frozen, 0), coalesce(r.slow_mode, 0), l.at, m.until, m.reason
+        FROM unnest($1::bigint[]) WITH ORDINALITY t (room_id, place)
+        LEFT JOIN room_rules r ON r.room_id = t.room_id
+        LEFT JOIN last_sends l ON l.room_id = t.room_id AND l.user_id = $2
+        LEFT JOIN LATERAL (SELECT until, reason FROM sanctions
+            WHERE room_id IN (0, t.room_id) AND user_id = $2 AND kind = 1 AND until > $3
+            ORDER BY until DESC LIMIT 1) m ON true
+        ORDER BY t.place";
+    let of_room = |row: &Row| {
+        let mute = |until| -> Result<Mute, Failure> {
+            Ok(Mute {
+                until: end_of(until),
+                reason: row.opt_text(4)?,
+            })
+        };
+        Ok(Restrictions {
+            rules: RoomRules {
+                frozen: row.int(0)? != 0,
+                slow_mode_ms: row.int(1)?,
+            },
+            last_send: row.opt_int(2)?,
+            mute: row.opt_int(3)?.map(mute).transpose()?,
+        })
+    };
+    let rows = conn.rows(SQL, &[&rooms, &text(user), &now]).await?;
+    rows.iter().map(of_room).collect()
 }
 
 async fn rules(conn: &Conn, room: RoomId) -> Result<RoomRules, Failure> {
@@ -256,6 +292,15 @@ impl Moderation for PostgresStore {
 
     async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
         self.checked(self::page(&self.conn().await?, &page).await)
+    }
+
+    async fn restrictions(
+        &self,
+        rooms: &[RoomId],
+        user: &str,
+        now: i64,
+    ) -> Result<Vec<Restrictions>, StoreError> {
+        self.checked(restrictions(&self.conn().await?, rooms, user, now).await)
     }
 
     async fn room_rules(&self, room: RoomId) -> Result<RoomRules, StoreError> {
@@ -293,9 +338,9 @@ impl Moderation for PostgresStore {
             .collect()
     }
 
-    async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError> {
+    async fn blocks(&self, user: &str) -> Result<Vec<Block>, StoreError> {
         let conn = self.conn().await?;
-        let rows = self.checked(conn.rows(BLOCKS, &[&text(user), &i64::from(limit)]).await)?;
+        let rows = self.checked(conn.rows(BLOCKS, &[&text(user)]).await)?;
         let block = |row: &Row| {
             Ok(Block {
                 user_id: row.text(0)?,

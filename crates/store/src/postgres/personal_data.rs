@@ -10,6 +10,7 @@ use super::{
     PostgresStore,
     conn::{Conn, Step},
     failure::Failure,
+    generation::LOCK,
     rooms,
     value::{Columns as _, text},
 };
@@ -37,6 +38,8 @@ async fn begin(conn: &Conn, erasure: &Erasure) -> Result<Vec<Row>, Failure> {
         ON CONFLICT (hash) DO UPDATE SET before = greatest(e.before, excluded.before)";
     let user = text(&erasure.user_id);
     conn.begin().await?;
+    // An append that has not seen the erasure commits before it, and the steps to come see its entries.
+    conn.one(LOCK, &[]).await?;
     let anonymise = i64::from(erasure.anonymise);
     conn.run(NOTE, &[&user, &text(&erasure.alias), &anonymise, &erasure.before])
         .await?;

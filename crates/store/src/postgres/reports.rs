@@ -15,7 +15,7 @@ use crate::{
     NewReport, OutboxOptions, RecordKind, Report, ReportPage, ReportQuota, Reported, Resolution, StoreError,
     numbers::Numbered as _,
     outbox::RecordContent,
-    reports::{BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_STATE, RESOLVE, TRIM, has_more},
+    reports::{BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_STATE, RESOLVE, TRIM},
     store::Reports,
 };
 
@@ -135,14 +135,7 @@ impl Reports for PostgresStore {
         Ok(self.checked(changed)? > 0)
     }
 
-    async fn trim_reports(&self, cutoff: i64) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        loop {
-            let more = self.checked(self.conn().await?.run(TRIM, &[&cutoff]).await)?;
-            deleted += more;
-            if !has_more(more) {
-                return Ok(deleted);
-            }
-        }
+    async fn trim_reports(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+        self.trim_rows(TRIM, kept_ms, now).await
     }
 }

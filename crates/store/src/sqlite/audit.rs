@@ -4,11 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Row, params};
 
 use super::{SqliteStore, batch::Batch, write::Write};
-use crate::{
-    AuditEntry, AuditPage, AuditRecord, StoreError,
-    audit::{TRIM, has_more},
-    store::Audit,
-};
+use crate::{AuditEntry, AuditPage, AuditRecord, StoreError, audit::TRIM, store::Audit};
 
 struct Record(AuditRecord);
 
@@ -30,20 +26,6 @@ impl Write for Record {
             record.after
         ])?;
         Ok(())
-    }
-}
-
-struct Trim {
-    cutoff: i64,
-}
-
-impl Write for Trim {
-    type Answer = u64;
-
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
-        let deleted = batch.conn.prepare_cached(TRIM)?.execute([self.cutoff])?;
-        batch.erased |= deleted > 0;
-        Ok(deleted as u64)
     }
 }
 
@@ -81,14 +63,7 @@ impl Audit for SqliteStore {
         .await
     }
 
-    async fn trim_audit(&self, cutoff: i64) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        loop {
-            let more = self.write(Trim { cutoff }).await?;
-            deleted += more;
-            if !has_more(more) {
-                return Ok(deleted);
-            }
-        }
+    async fn trim_audit(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+        self.trim_rows(TRIM, kept_ms, now).await
     }
 }

@@ -10,16 +10,16 @@ use crate::{
     moderation::ALL_ROOMS,
 };
 
-/// The guards of a batch. Without any sanction, rule or block in the store, that is one look into three empty
-/// tables.
+/// The guards of a batch. Without any sanction, rule, block or erasure in the store, that is one look into four
+/// empty tables.
 pub(super) fn guards(conn: &Connection, appends: &[&[NewEntry]]) -> rusqlite::Result<Guards> {
     const ANY: &str = "SELECT EXISTS (SELECT 1 FROM sanctions), EXISTS (SELECT 1 FROM room_rules),
-        EXISTS (SELECT 1 FROM blocks)";
+        EXISTS (SELECT 1 FROM blocks), EXISTS (SELECT 1 FROM erasures)";
     let mut guards = Guards::default();
-    let (sanctions, rules, blocks): (bool, bool, bool) = conn
+    let [sanctions, rules, blocks, erasures]: [bool; 4] = conn
         .prepare_cached(ANY)?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    if !sanctions && !rules && !blocks {
+        .query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+    if !sanctions && !rules && !blocks && !erasures {
         return Ok(guards);
     }
     let authors = authors(appends);
@@ -37,7 +37,21 @@ pub(super) fn guards(conn: &Connection, appends: &[&[NewEntry]]) -> rusqlite::Re
     if blocks {
         load_blocks(conn, &authors, &mentions(appends), &mut guards)?;
     }
+    if erasures {
+        load_erasures(conn, &authors, &mut guards)?;
+    }
     Ok(guards)
+}
+
+/// The authors who are being erased.
+fn load_erasures(conn: &Connection, authors: &[(RoomId, &str)], guards: &mut Guards) -> rusqlite::Result<()> {
+    let mut query = conn.prepare_cached("SELECT 1 FROM erasures WHERE user_id = ?1")?;
+    for (_, user) in authors {
+        if query.exists([user])? {
+            guards.keep_out(user);
+        }
+    }
+    Ok(())
 }
 
 /// The blocks that concern a batch. For most authors, that is one look into two indexes.
@@ -71,10 +85,9 @@ fn load_blocks(
     Ok(())
 }
 
-/// Whether the room is private with two members, of whom one has blocked the other.
+/// Whether the room has two members, of whom one has blocked the other.
 fn has_block(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<bool> {
-    const MEMBERS: &str = "SELECT m.user_id FROM rooms r JOIN members m ON m.room_id = r.id
-        WHERE r.id = ?1 AND r.kind = 1 AND m.active = 1 LIMIT 3";
+    const MEMBERS: &str = "SELECT user_id FROM members WHERE room_id = ?1 AND active = 1 LIMIT 3";
     let members: Vec<String> = conn
         .prepare_cached(MEMBERS)?
         .query_map([room], |row| row.get(0))?

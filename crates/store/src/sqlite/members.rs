@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     CaughtUp, Delivered, EnterRoom, Entered, Inbox, InboxCursor, Joined, Marked, Member, Members, Role,
-    RoomId, RoomKind, RoomRow, StoreError, Unread, append::NOT_BANNED,
+    RoomId, RoomKind, RoomRow, StoreError, Unread, append::MAY_ENTER,
 };
 
 /// The user's active membership.
@@ -89,7 +89,7 @@ impl Write for Join {
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<Joined>> {
         let sql = format!(
             "INSERT INTO members (room_id, user_id, active, joined_at)
-             SELECT CAST($1 AS bigint), CAST($2 AS text), 1, CAST($3 AS bigint) WHERE {NOT_BANNED}
+             SELECT CAST($1 AS bigint), CAST($2 AS text), 1, CAST($3 AS bigint) WHERE {MAY_ENTER}
              ON CONFLICT (room_id, user_id) DO UPDATE
              SET active = 1, joined_at = excluded.joined_at, membership = membership + 1 WHERE active = 0"
         );

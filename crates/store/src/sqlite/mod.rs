@@ -61,10 +61,10 @@ use std::{
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use self::{eraser::Eraser, readers::Readers, writer::Writer};
+use self::{eraser::Eraser, readers::Readers, retention::TrimRows, writer::Writer};
 use crate::{
     NotificationRetention, Options, Outage, Outbox, OutboxOptions, SchemaState, Store, StoreError,
-    metrics::Metrics, watermark_file,
+    metrics::Metrics, trim::ROWS_PER_COMMIT, watermark_file,
 };
 
 /// A store in one SQLite file.
@@ -159,6 +159,19 @@ fn file(path: &str) -> Result<&Path, StoreError> {
 impl SqliteStore {
     async fn write<W: write::Write>(&self, write: W) -> Result<W::Answer, StoreError> {
         self.counted(self.writer.write(write).await)
+    }
+
+    /// Deletes the rows that are older than `kept_ms` at `now`. `sql` deletes one commit's worth from before a time.
+    async fn trim_rows(&self, sql: &'static str, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+        let cutoff = now.saturating_sub(kept_ms);
+        let mut total = 0;
+        loop {
+            let deleted = self.write(TrimRows { sql, cutoff }).await?;
+            total += deleted;
+            if deleted < ROWS_PER_COMMIT {
+                return Ok(total);
+            }
+        }
     }
 
     async fn read<T: Send + 'static>(

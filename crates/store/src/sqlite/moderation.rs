@@ -1,7 +1,7 @@
 //! Sanctions, blocks and rules of rooms in SQLite.
 
 use async_trait::async_trait;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
     SqliteStore,
@@ -12,8 +12,11 @@ use super::{
     write::Write,
 };
 use crate::{
-    AppendResult, Block, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
-    append::{BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
+    AppendResult, Block, ModerationAct, Mute, NewEntry, Restrictions, RoomId, RoomRules, Sanction,
+    SanctionPage, StoreError,
+    append::{
+        BLOCKS, FORGET_SANCTIONS, LAST_SEND, MESSAGES_OF, MODERATORS, MUTE_OF, SANCTIONS, SANCTIONS_OF,
+    },
     moderation::{end_of, room_of, scope},
     store::Moderation,
 };
@@ -44,6 +47,25 @@ fn sanction(row: &Row<'_>) -> rusqlite::Result<Sanction> {
         reason: row.get(4)?,
         actor: row.get(5)?,
         at: row.get(6)?,
+    })
+}
+
+fn restrictions(conn: &Connection, room: RoomId, user: &str, now: i64) -> rusqlite::Result<Restrictions> {
+    let mute = conn
+        .prepare_cached(MUTE_OF)?
+        .query_row(params![room, user, now], |row| {
+            Ok(Mute {
+                until: end_of(row.get(0)?),
+                reason: row.get(1)?,
+            })
+        });
+    let last_send = conn
+        .prepare_cached(LAST_SEND)?
+        .query_row(params![room, user], |row| row.get(0));
+    Ok(Restrictions {
+        rules: rules(conn, room)?,
+        last_send: last_send.optional()?,
+        mute: mute.optional()?,
     })
 }
 
@@ -79,6 +101,22 @@ impl Moderation for SqliteStore {
             ];
             conn.prepare_cached(SANCTIONS)?
                 .query_map(params, sanction)?
+                .collect()
+        })
+        .await
+    }
+
+    async fn restrictions(
+        &self,
+        rooms: &[RoomId],
+        user: &str,
+        now: i64,
+    ) -> Result<Vec<Restrictions>, StoreError> {
+        let (rooms, user) = (rooms.to_vec(), user.to_owned());
+        self.read(move |conn| {
+            rooms
+                .iter()
+                .map(|room| restrictions(conn, *room, &user, now))
                 .collect()
         })
         .await
@@ -123,7 +161,7 @@ impl Moderation for SqliteStore {
         .await
     }
 
-    async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError> {
+    async fn blocks(&self, user: &str) -> Result<Vec<Block>, StoreError> {
         let user = user.to_owned();
         let block = |row: &Row<'_>| {
             Ok(Block {
@@ -131,12 +169,8 @@ impl Moderation for SqliteStore {
                 at: row.get(1)?,
             })
         };
-        self.read(move |conn| {
-            conn.prepare_cached(BLOCKS)?
-                .query_map(params![user, limit], block)?
-                .collect()
-        })
-        .await
+        self.read(move |conn| conn.prepare_cached(BLOCKS)?.query_map([user], block)?.collect())
+            .await
     }
 
     async fn blockers_among(&self, user: &str, candidates: &[String]) -> Result<Vec<String>, StoreError> {

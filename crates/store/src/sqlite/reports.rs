@@ -13,7 +13,7 @@ use super::{
 use crate::{
     NewReport, RecordKind, Report, ReportPage, ReportQuota, Reported, Resolution, StoreError,
     outbox::RecordContent,
-    reports::{BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_STATE, RESOLVE, TRIM, has_more},
+    reports::{BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_STATE, RESOLVE, TRIM},
     store::Reports,
 };
 
@@ -97,20 +97,6 @@ impl Write for Resolution {
     }
 }
 
-struct Trim {
-    cutoff: i64,
-}
-
-impl Write for Trim {
-    type Answer = u64;
-
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
-        let deleted = batch.conn.prepare_cached(TRIM)?.execute([self.cutoff])?;
-        batch.erased |= deleted > 0;
-        Ok(deleted as u64)
-    }
-}
-
 fn report(row: &Row<'_>) -> rusqlite::Result<Report> {
     Ok(Report {
         id: row.get(0)?,
@@ -158,14 +144,7 @@ impl Reports for SqliteStore {
         self.write(resolution).await
     }
 
-    async fn trim_reports(&self, cutoff: i64) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        loop {
-            let more = self.write(Trim { cutoff }).await?;
-            deleted += more;
-            if !has_more(more) {
-                return Ok(deleted);
-            }
-        }
+    async fn trim_reports(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
+        self.trim_rows(TRIM, kept_ms, now).await
     }
 }

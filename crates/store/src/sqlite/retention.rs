@@ -10,6 +10,23 @@ use super::{
 };
 use crate::{Retention, RoomId, append};
 
+/// One commit's worth of a table whose rows expire by age.
+pub(super) struct TrimRows {
+    /// Deletes at most [`crate::trim::ROWS_PER_COMMIT`] rows from before `$1`.
+    pub(super) sql: &'static str,
+    pub(super) cutoff: i64,
+}
+
+impl Write for TrimRows {
+    type Answer = u64;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
+        let deleted = batch.conn.prepare_cached(self.sql)?.execute([self.cutoff])?;
+        batch.erased |= deleted > 0;
+        Ok(deleted as u64)
+    }
+}
+
 /// Entries one commit looks at and deletes at most; a few milliseconds.
 const TRIM_BATCH: u64 = 256;
 

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    AppendResult, Block, ModerationAct, NewEntry, RoomId, RoomRules, Sanction, SanctionPage, StoreError,
+    AppendResult, Block, ModerationAct, NewEntry, Restrictions, RoomId, RoomRules, Sanction, SanctionPage,
+    StoreError,
 };
 
 /// The sanctions and blocks of all users, and the rules of all rooms.
@@ -26,6 +27,14 @@ pub trait Moderation: Send + Sync {
     /// A page of sanctions, by user.
     async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError>;
 
+    /// What restrains a user from writing into each of these rooms at the time `now`, in their order.
+    async fn restrictions(
+        &self,
+        rooms: &[RoomId],
+        user: &str,
+        now: i64,
+    ) -> Result<Vec<Restrictions>, StoreError>;
+
     /// The rules of a room; the default for one without.
     async fn room_rules(&self, room: RoomId) -> Result<RoomRules, StoreError>;
 
@@ -45,8 +54,8 @@ pub trait Moderation: Send + Sync {
         limit: u32,
     ) -> Result<Vec<u64>, StoreError>;
 
-    /// The users whom a user has blocked, by id, `limit` at most.
-    async fn blocks(&self, user: &str, limit: u32) -> Result<Vec<Block>, StoreError>;
+    /// The users whom a user has blocked, by id.
+    async fn blocks(&self, user: &str) -> Result<Vec<Block>, StoreError>;
 
     /// Those of `candidates` who have blocked `user`, in no particular order.
     async fn blockers_among(&self, user: &str, candidates: &[String]) -> Result<Vec<String>, StoreError>;
