@@ -243,12 +243,20 @@ impl App {
         user: &str,
         otherwise: ChatError,
     ) -> Result<ChatError, ChatError> {
-        let now = self.clock.now_ms();
-        let sanctions = self.store.sanctions_of(Some(room), user, now).await?;
-        let is_banned = sanctions
-            .iter()
-            .any(|sanction| sanction.kind == SanctionKind::Ban);
+        let is_banned = self.is_banned_from(Some(room), user).await?;
         Ok(if is_banned { ChatError::Banned } else { otherwise })
+    }
+
+    /// Whether a ban keeps the user out of the room, or out of all rooms.
+    ///
+    /// # Errors
+    /// `unavailable` and `internal` if the store failed.
+    pub(crate) async fn is_banned_from(&self, room: Option<RoomId>, user: &str) -> Result<bool, ChatError> {
+        let now = self.clock.now_ms();
+        let sanctions = self.store.sanctions_of(room, user, now).await?;
+        Ok(sanctions
+            .iter()
+            .any(|sanction| sanction.kind == SanctionKind::Ban))
     }
 
     /// The time at which a socket is closed whose token ends at `expires_at`.
@@ -355,5 +363,17 @@ impl Context {
             .app
             .why_no_member(room.id, &self.me.user, ChatError::Forbidden);
         Err(why.await?)
+    }
+
+    /// Checks the room and the connection again, after a question to a hook, which may take seconds.
+    ///
+    /// # Errors
+    /// Those of [`Self::my_room`]; `unavailable` if the connection has ended, so that nothing is stored for a
+    /// user who was removed meanwhile.
+    pub(crate) async fn check_still_here(&self, name: &RoomName) -> Result<(), ChatError> {
+        if !self.socket.is_connected() {
+            return Err(ChatError::Unavailable("the connection has ended meanwhile"));
+        }
+        self.my_room(name).await.map(drop)
     }
 }

@@ -62,6 +62,7 @@ mod room;
 mod room_manager;
 mod server;
 mod session;
+mod standing;
 mod stats;
 mod stats_history;
 pub mod types;

@@ -21,6 +21,8 @@ pub(crate) type Answer = Result<Box<RawValue>, ChatError>;
 /// out.
 pub(crate) struct Reply {
     to: To,
+    /// Runs right before a success is sent.
+    on_success: Option<Box<dyn FnOnce() + Send + Sync>>,
     metrics: Arc<Metrics>,
     started: Instant,
 }
@@ -44,7 +46,18 @@ impl Reply {
     ) -> Self {
         let to = To::Client { socket, event, ack };
         let started = Instant::now();
-        Self { to, metrics, started }
+        Self {
+            to,
+            on_success: None,
+            metrics,
+            started,
+        }
+    }
+
+    /// Runs `action` right before a success is sent.
+    pub(crate) fn on_success(self, action: impl FnOnce() + Send + Sync + 'static) -> Self {
+        let on_success: Option<Box<dyn FnOnce() + Send + Sync>> = Some(Box::new(action));
+        Self { on_success, ..self }
     }
 
     /// Answers a caller in this process, who awaits the receiver.
@@ -52,12 +65,20 @@ impl Reply {
         let (caller, answer) = oneshot::channel();
         let to = To::Caller(caller);
         let started = Instant::now();
-        let reply = Self { to, metrics, started };
+        let reply = Self {
+            to,
+            on_success: None,
+            metrics,
+            started,
+        };
         (reply, answer)
     }
 
     /// Sends `{ok: true, data}`. Does nothing if the client gave no callback.
     pub(crate) fn succeed<T: Serialize>(self, data: &T) {
+        if let Some(action) = self.on_success {
+            action();
+        }
         match self.to {
             To::Client { ack: None, .. } => {}
             To::Client {

@@ -516,8 +516,10 @@ fn doctor_names_weak_secrets_and_files_that_everyone_can_read() {
     };
     let weak = "abab".repeat(10);
     let key_file = write("api.key", "Wq3vT8rLxZ1mB6nC9yKd2sFhJ4gPaQeU", 0o644);
+    // Doctor reads no certificate, so its file need not exist.
+    let tls_key = write("tls.key", "", 0o644);
     let open = format!(
-        "[auth]\nsecond_secret = {weak:?}\n[cluster]\nsecret = {weak:?}\n\
+        "[http.tls]\ncert = \"tls.pem\"\nkey = {tls_key:?}\n[auth]\nsecond_secret = {weak:?}\n[cluster]\nsecret = {weak:?}\n\
          [[api.keys]]\nname = \"app\"\nscopes = []\nsecret_file = {key_file:?}\n"
     );
     let config = write("open.toml", &open, 0o644);
@@ -527,6 +529,7 @@ fn doctor_names_weak_secrets_and_files_that_everyone_can_read() {
         "cluster      it has only 2 different characters".to_owned(),
         format!("the secrets in {config} (mode 644)"),
         format!("the secrets in {key_file} (mode 644)"),
+        format!("the secrets in {tls_key} (mode 644)"),
     ] {
         let found = said
             .lines()
@@ -534,6 +537,7 @@ fn doctor_names_weak_secrets_and_files_that_everyone_can_read() {
         assert!(found, "{warning} is not in\n{said}");
     }
     write("api.key", "Wq3vT8rLxZ1mB6nC9yKd2sFhJ4gPaQeU", 0o600);
+    write("tls.key", "", 0o600);
     let closed = doctor(&write("closed.toml", &open, 0o640));
     assert!(!closed.contains("the secrets in"), "{closed}");
     let harmless = doctor(&write("harmless.toml", "[limits]\nmentions = 10\n", 0o644));

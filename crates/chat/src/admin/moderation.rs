@@ -155,7 +155,7 @@ impl ChatServer {
     /// # Errors
     /// `invalid_request` for an invalid id.
     pub async fn blocks(&self, user: &str, after: Option<&str>, limit: u32) -> Result<Vec<Block>, ChatError> {
-        let mut blocks = self.app.store.blocks(&user_id(user)?, u32::MAX).await?;
+        let mut blocks = self.app.store.blocks(&user_id(user)?).await?;
         blocks.retain(|block| after.is_none_or(|after| *block.user_id > *after));
         blocks.truncate(limit as usize);
         Ok(blocks)
@@ -170,11 +170,19 @@ impl ChatServer {
         Ok(app.store.sanctions_of(None, &user, app.clock.now_ms()).await?)
     }
 
+    /// Checks the seconds of a slow mode before something else changes.
+    ///
+    /// # Errors
+    /// `invalid_request` for more than the setting allows.
+    pub fn check_slow_mode(&self, seconds: u64) -> Result<(), ChatError> {
+        moderation::check_slow_mode(&self.app, seconds)
+    }
+
     /// Freezes or unfreezes a room, and changes its slow mode in seconds; `None` keeps a value. Returns the
     /// rules before and after.
     ///
     /// # Errors
-    /// `not_found` if the room does not exist, `invalid_request` for a slow mode above the limit.
+    /// `not_found` if the room does not exist, and those of [`Self::check_slow_mode`].
     pub async fn restrict_room(
         &self,
         room: &str,

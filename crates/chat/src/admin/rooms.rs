@@ -41,7 +41,8 @@ impl ChatServer {
     /// subscriptions, on all nodes. Repeat the call if its outcome is unknown.
     ///
     /// # Errors
-    /// `invalid_request` for an invalid name, or `members` of a public room.
+    /// `invalid_request` for an invalid name, or `members` of a public room; `banned` if one of them is. Nothing
+    /// has changed then.
     pub async fn put_room(
         &self,
         room: &str,
@@ -55,12 +56,11 @@ impl ChatServer {
         };
         run_to_completion(async move {
             let now = app.clock.now_ms();
+            if let Some(members) = &members {
+                check_members(&app, &name, change.kind, members).await?;
+            }
             let (row, created) = app.store.put_room(name.as_str(), change, now).await?;
             if let Some(members) = members {
-                if row.kind != RoomKind::Private {
-                    let message = "members need a private room; add kind: private";
-                    return Err(ChatError::InvalidRequest(message.to_owned()));
-                }
                 set_members(&app, &name, &members).await?;
             }
             Ok((state(&app, row).await?, created))
@@ -98,6 +98,31 @@ impl ChatServer {
         let (app, room) = (Arc::clone(&self.app), room.to_owned());
         run_to_completion(async move { delete(&app, &room).await }).await
     }
+}
+
+/// Checks that a room is private, or becomes it, and that no ban keeps a new member out.
+async fn check_members(
+    app: &App,
+    name: &RoomName,
+    kind: Option<RoomKind>,
+    members: &HashSet<UserId>,
+) -> Result<(), ChatError> {
+    let room = app
+        .store
+        .open_room(name.as_str(), false, app.clock.now_ms())
+        .await?;
+    let kind = kind.or(room.as_ref().map(|room| room.kind));
+    if kind != Some(RoomKind::Private) {
+        let message = "members need a private room; add kind: private";
+        return Err(ChatError::InvalidRequest(message.to_owned()));
+    }
+    let room = room.map(|room| room.id);
+    for user in members {
+        if app.is_banned_from(room, user).await? {
+            return Err(ChatError::Banned);
+        }
+    }
+    Ok(())
 }
 
 /// Makes exactly these users the members of a private room. Nobody can join it meanwhile.

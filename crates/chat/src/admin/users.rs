@@ -86,14 +86,19 @@ impl ChatServer {
             .await?
             .pop()
             .map(Presence::from);
-        match state {
-            Some(presence) if presence.last_seen.is_some() || !devices.is_empty() => Ok(UserState {
-                presence,
-                profile: Profile::clone(&profile),
-                devices,
-            }),
-            _ => Err(ChatError::NotFound("nobody of this id was ever here")),
+        let Some(presence) = state else {
+            return Err(ChatError::Internal);
+        };
+        let was_here = presence.last_seen.is_some() || !devices.is_empty();
+        // The backend may have made them a member, or given them a profile.
+        if !was_here && *profile == Profile::default() && app.store.rooms_of(&user, 1).await?.is_empty() {
+            return Err(ChatError::NotFound("nobody of this id is known"));
         }
+        Ok(UserState {
+            presence,
+            profile: Profile::clone(&profile),
+            devices,
+        })
     }
 
     /// A user's profile.

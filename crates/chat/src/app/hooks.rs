@@ -129,6 +129,12 @@ impl App {
         self.ask(hooks, question).await.map(drop)
     }
 
+    /// Whether a hook is asked about messages of the room.
+    pub(crate) fn asks_about_messages(&self, room: &Room) -> bool {
+        self.hooks_for(HookEvent::Send, Some(room.name.as_str()))
+            .is_some()
+    }
+
     fn hooks_for(&self, event: HookEvent, room: Option<&str>) -> Option<&dyn Hooks> {
         let hooks = self.config.hooks.as_deref();
         hooks.filter(|hooks| hooks.concerns(event, room))
@@ -136,7 +142,7 @@ impl App {
 
     /// The entry that the user stored under this client id. Does not compare the text, since a hook may have
     /// replaced it.
-    async fn stored(
+    pub(super) async fn stored(
         &self,
         room: &Room,
         user: &UserId,

@@ -121,7 +121,8 @@ impl ContentRules {
         *self.0.write() = rules.into();
     }
 
-    /// Applies the rules to a text that `user` wants to write in `room`. Masks it in place.
+    /// Applies the rules to a text that `user` wants to write in `room`. Masks it in place. Returns whether it has
+    /// masked something.
     ///
     /// # Errors
     /// `refused` if a rule refuses the text.
@@ -130,10 +131,10 @@ impl ContentRules {
         metrics: &Metrics,
         (room, user): (&str, &str),
         text: &mut String,
-    ) -> Result<(), ChatError> {
+    ) -> Result<bool, ChatError> {
         let rules = Arc::clone(&self.0.read());
         if rules.is_empty() || text.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let (mut masked, mut flagged) = (Vec::new(), false);
         let mut forms = Forms {
@@ -159,11 +160,12 @@ impl ContentRules {
             metrics.flagged_by_rules.increment(1);
             tracing::info!(room, user, "a moderation rule flagged a message");
         }
-        if !masked.is_empty() {
+        let masks = !masked.is_empty();
+        if masks {
             metrics.masked_by_rules.increment(1);
             *text = mask(text, masked);
         }
-        Ok(())
+        Ok(masks)
     }
 }
 

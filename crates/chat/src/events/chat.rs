@@ -9,6 +9,7 @@ use super::{
     fields::{EPOCH_CHARS, Fields},
     log::{LoggedChange, MessageView, PageBounds},
     shapes,
+    standing::{RoleName, Standing},
 };
 use crate::{
     error::ChatError,
@@ -287,7 +288,7 @@ pub(crate) struct MemberView<'a> {
     pub(crate) name: Option<&'a str>,
     /// The URL of the picture.
     pub(crate) avatar: Option<&'a str>,
-    pub(crate) role: &'static str,
+    pub(crate) role: RoleName,
     pub(crate) read_seq: u64,
     pub(crate) delivered_seq: u64,
     pub(crate) status: super::presence::Status,
@@ -315,6 +316,8 @@ pub(crate) struct Joined<'a> {
     pub(crate) unread: u64,
     pub(crate) mentions: u64,
     pub(crate) online: usize,
+    #[serde(flatten)]
+    pub(crate) standing: Standing,
 }
 
 /// The ack of `chat:leave`.

@@ -9,6 +9,7 @@ use super::{
     fields::{EPOCH_CHARS, Fields},
     log::{LoggedChange, MessageView, PageBounds},
     shapes,
+    standing::Standing,
 };
 use crate::{
     error::{ChatError, ErrorBody},
@@ -160,6 +161,8 @@ pub(crate) enum SyncedRoom<'a> {
         #[serde(flatten)]
         bounds: PageBounds,
         reset: bool,
+        #[serde(flatten)]
+        standing: &'a Standing,
     },
     /// The user may not enter the room.
     Refused { room: &'a RoomName, error: ErrorBody },

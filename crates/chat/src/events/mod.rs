@@ -15,6 +15,7 @@ pub(crate) mod notification;
 pub(crate) mod presence;
 pub(crate) mod reports;
 mod shapes;
+pub(crate) mod standing;
 pub(crate) mod user;
 pub mod webhook;
 

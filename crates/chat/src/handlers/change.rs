@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use roomful_store::{Entry, EntryKind, Recorded, Role};
+use roomful_store::{AuditRecord, Entry, EntryKind, Recorded, Role};
+use serde_json::json;
 
 use crate::{
     app::Context,
+    audit,
     error::ChatError,
-    events::log::ChangeMessage,
+    events::log::{ChangeMessage, DELETE_MESSAGE},
     log::{
         pending::{PendingWrite, WriteContent, change_body},
         view::NO_MESSAGE,
@@ -25,6 +27,13 @@ pub(crate) async fn change(context: &Context, mut ask: ChangeMessage, reply: Rep
     let prepared = match prepare(context, &mut ask).await {
         Ok(prepared) => prepared,
         Err(error) => return reply.fail(&error),
+    };
+    let reply = match prepared.audited {
+        Some(record) => {
+            let app = Arc::clone(app);
+            reply.on_success(move || drop(tokio::spawn(async move { audit::record(&app, record).await })))
+        }
+        None => reply,
     };
     let Ok(place) = Arc::clone(&me.sends).acquire_owned().await else {
         return reply.fail(&ChatError::Internal);
@@ -56,12 +65,14 @@ struct Prepared {
     replacement: Option<String>,
     /// The entry, if the change is stored already.
     stored: Option<Recorded>,
+    /// The record of a moderator's change.
+    audited: Option<AuditRecord>,
 }
 
 /// Checks the change. Asks the hooks about an edit and applies the content rules to it; both may change its text.
 async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared, ChatError> {
     let room = context.my_room(&ask.room).await?;
-    let (mut replacement, mut stored) = (None, None);
+    let (mut replacement, mut stored, mut audited) = (None, None, None);
     let target = (ask.seq, ask.client_id.is_some());
     match &mut ask.change {
         Change::Edit { text } => {
@@ -70,14 +81,22 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
             let (user, client_id) = (&context.me.user, ask.client_id.as_deref());
             let edit = (ask.seq, &mut *text);
             stored = context.app.ask_about_edit(&room, user, client_id, edit).await?;
+            if context.app.asks_about_messages(&room) {
+                context.check_still_here(&ask.room).await?;
+            }
             if stored.is_none() {
-                context.app.apply_rules(&room, user, text)?;
+                let kind = (EntryKind::Edit, Some(ask.seq));
+                let sender = (user, client_id);
+                stored = context.app.apply_rules(&room, sender, kind, text).await?;
             }
             if !context.app.config.keep_edits {
                 replacement = message.and_then(|message| edited_body(&message, text));
             }
         }
-        Change::Delete => drop(author_of(context, &room, target, NotAuthor::Moderator).await?),
+        Change::Delete => {
+            let message = author_of(context, &room, target, NotAuthor::Moderator).await?;
+            audited = message.and_then(|message| deletion_record(context, &room, &message));
+        }
         // Every member may react. The store checks that the message exists.
         Change::Reaction { .. } => {}
     }
@@ -90,6 +109,21 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
         body,
         replacement,
         stored,
+        audited,
+    })
+}
+
+/// The record of a deletion by somebody else than the author.
+fn deletion_record(context: &Context, room: &Room, message: &Entry) -> Option<AuditRecord> {
+    let me = &context.me.user;
+    (message.user_id != **me).then(|| AuditRecord {
+        actor: me.to_string(),
+        action: DELETE_MESSAGE.to_owned(),
+        room: Some(room.name.to_string()),
+        user_id: Some(message.user_id.clone()),
+        status: 200,
+        after: Some(json!({ "seq": message.seq }).to_string()),
+        ..AuditRecord::default()
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use roomful_store::{Member, Role};
+use roomful_store::Member;
 
 use crate::{
     app::Context,
@@ -81,11 +81,7 @@ fn view<'a>(member: &'a Member, found: &'a Found) -> MemberView<'a> {
         user_id: &member.user_id,
         name: profile.and_then(|profile| profile.name.as_deref()),
         avatar: profile.and_then(|profile| profile.avatar.as_deref()),
-        role: match member.role {
-            Role::Member => "member",
-            Role::Moderator => "moderator",
-            Role::Owner => "owner",
-        },
+        role: member.role.into(),
         read_seq: member.read_seq,
         delivered_seq: member.delivered_seq,
         status: found

@@ -16,9 +16,12 @@ use super::message::Page;
 use crate::{
     app::{App, Context},
     error::ChatError,
-    events::chat::{
-        InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, ROOM_ADDED, ROOM_REMOVED, Removal, RoomAdded,
-        RoomRemoved, UserInRoom,
+    events::{
+        chat::{
+            InRoom, Join, Joined, Left, MEMBER_JOINED, MEMBER_LEFT, ROOM_ADDED, ROOM_REMOVED, Removal,
+            RoomAdded, RoomRemoved, UserInRoom,
+        },
+        standing::Standing,
     },
     log::{
         control::Control,
@@ -30,6 +33,7 @@ use crate::{
     room::{Room, Subscriber, pending_join::PendingJoin},
     room_manager::RoomRef,
     session::Session,
+    standing,
     types::{RoomName, UserId},
 };
 
@@ -42,6 +46,7 @@ struct Found {
     caught: Caught,
     context: PageContext,
     unread: Unread,
+    standing: Standing,
 }
 
 /// `chat:join`.
@@ -59,7 +64,7 @@ pub(crate) async fn join(context: &Context, ask: Join, reply: Reply) {
         return reply.fail(&ChatError::Internal);
     };
     match look_up(context, &joining, &ask).await {
-        Ok(found) => finish(context, joining, &found, reply).await,
+        Ok(found) => finish(context, joining, found, reply).await,
         // Buffered entries leave before the error does.
         Err(error) => joining.reject(move || reply.fail(&error)).await,
     }
@@ -77,6 +82,10 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
     }
     me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
     app.ask_to_join(&me.user, &ask.room).await?;
+    // A hook may take seconds.
+    if !me.allows(&ask.room) || !context.socket.is_connected() {
+        return Err(ChatError::NotJoinable);
+    }
     let may_create = app.config.may_create(ask.room.as_str());
     let creator = may_create.then_some(&*me.user);
     let room = app.rooms.open(&ask.room, creator).await?;
@@ -135,6 +144,9 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     if ask.limit == 0 {
         page.history.empty();
     }
+    let role = membership.member.role;
+    let standing = standing::standings(app, me, &[(room.id, role)]).await?;
+    let standing = standing.into_iter().next().ok_or(ChatError::Internal)?;
     let context = PageContext::read(app, Some(&me.user), [(room.id, &page.history)].into_iter()).await?;
     let bytes = price::page_bytes(&page.history) + context.bytes(&page.history);
     me.add_debt(price::of_answer(bytes));
@@ -143,6 +155,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         caught: from.caught(room, page),
         context,
         unread,
+        standing,
     })
 }
 
@@ -216,7 +229,7 @@ impl Position<'_> {
     }
 }
 
-async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: Reply) {
+async fn finish(context: &Context, joining: PendingJoin, found: Found, reply: Reply) {
     let Context { app, me, .. } = context;
     let [(room, head)] = joining.rooms() else {
         return reply.fail(&ChatError::Internal);
@@ -238,6 +251,7 @@ async fn finish(context: &Context, joining: PendingJoin, found: &Found, reply: R
         unread: found.unread.messages,
         mentions: found.unread.mentions,
         online: app.presence.count_in(room.id),
+        standing: found.standing,
     };
     answer_joining(joining, reply, &answer).await;
 }

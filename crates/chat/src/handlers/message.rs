@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{History, Range, Recorded};
+use roomful_store::{EntryKind, History, Range, Recorded};
 
 use crate::{
     app::{App, Context},
@@ -58,6 +58,9 @@ async fn prepare(context: &Context, ask: &mut SendMessage) -> Result<(RoomRef, A
     let room = context.my_room(&ask.room).await?;
     let SendMessage { client_id, draft, .. } = ask;
     let admitted = admit(app, &room, (&me.user, client_id.as_deref()), draft).await?;
+    if app.asks_about_messages(&room) {
+        context.check_still_here(&ask.room).await?;
+    }
     Ok((room, admitted))
 }
 
@@ -78,10 +81,10 @@ pub(crate) async fn admit(
     draft: &mut Draft,
 ) -> Result<Admitted, ChatError> {
     check_reply(app, room, draft).await?;
-    let stored = app.ask_about_message(room, sender.0, sender.1, draft).await?;
-    // The rules may have changed since the first attempt of a retry.
+    let mut stored = app.ask_about_message(room, sender.0, sender.1, draft).await?;
     if stored.is_none() {
-        app.apply_rules(room, sender.0, &mut draft.text)?;
+        let kind = (EntryKind::Message, None);
+        stored = app.apply_rules(room, sender, kind, &mut draft.text).await?;
     }
     let body = serde_json::to_string(draft).map_err(|error| {
         tracing::error!(%error, "failed to encode a message");

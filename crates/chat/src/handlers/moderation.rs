@@ -15,8 +15,13 @@ use crate::{
     log::control::Control,
     moderation::{self, SanctionOrder},
     room_manager::RoomRef,
+    standing,
     types::UserId,
 };
+
+/// The status of a recorded act, as the HTTP API would answer it.
+const DONE: u16 = 200;
+const FAILED: u16 = 503;
 
 /// `chat:moderate`.
 pub(crate) async fn moderate<'a>(context: &Context, ask: &'a Moderate) -> Result<Moderated<'a>, ChatError> {
@@ -32,7 +37,7 @@ pub(crate) async fn moderate<'a>(context: &Context, ask: &'a Moderate) -> Result
             moderation::slow_down(app, &room, ask.seconds.unwrap_or_default()).await?;
         }
         (ModerationAction::DeleteMessages, Some(user)) => {
-            deleted = Some(moderation::delete_messages(app, &room, user, &me.user).await?);
+            deleted = Some(delete_all(context, &room, ask, user).await?);
             announce_deletion(context, &room, ask).await?;
         }
         (action, Some(user)) => {
@@ -61,8 +66,22 @@ pub(crate) async fn moderate<'a>(context: &Context, ask: &'a Moderate) -> Result
         until: ask.until,
         deleted,
     };
-    record(context, ask, &moderated, before).await;
+    record(context, ask, (DONE, deleted), before).await;
     Ok(moderated)
+}
+
+/// Deletes all messages of a user. A failure is recorded as well, since some of them may be gone.
+async fn delete_all(
+    context: &Context,
+    room: &RoomRef,
+    ask: &Moderate,
+    user: &UserId,
+) -> Result<u64, ChatError> {
+    let deleted = moderation::delete_messages(&context.app, room, user, &context.me.user).await;
+    if deleted.is_err() {
+        record(context, ask, (FAILED, None), None).await;
+    }
+    deleted
 }
 
 /// What an act changes, for the audit log.
@@ -81,20 +100,25 @@ struct Audited<'a> {
 }
 
 /// Adds an act to the audit log, right after it.
-async fn record(context: &Context, ask: &Moderate, moderated: &Moderated<'_>, before: Option<Value>) {
+async fn record(
+    context: &Context,
+    ask: &Moderate,
+    (status, deleted): (u16, Option<u64>),
+    before: Option<Value>,
+) {
     let after = Audited {
         action: ask.action,
         until: ask.until,
         reason: ask.reason.as_deref(),
         seconds: ask.seconds,
-        deleted: moderated.deleted,
+        deleted,
     };
     let change = AuditRecord {
         actor: context.me.user.to_string(),
         action: MODERATE.to_owned(),
         room: Some(ask.room.to_string()),
         user_id: ask.user_id.clone(),
-        status: 200,
+        status,
         before: before.map(|before| before.to_string()),
         after: serde_json::to_string(&after).ok(),
         ..AuditRecord::default()
@@ -131,10 +155,7 @@ async fn state_before(app: &App, room: &RoomRef, ask: &Moderate) -> Result<Optio
 /// Checks that this user may act in the room, and against the user whom the act concerns.
 async fn check_rank(context: &Context, room: &RoomRef, ask: &Moderate) -> Result<(), ChatError> {
     let Context { app, me, .. } = context;
-    let mut rank = role(app, room, &me.user).await?;
-    if me.is_moderator() {
-        rank = rank.max(Role::Moderator);
-    }
+    let rank = standing::role_of(me, role(app, room, &me.user).await?);
     if rank == Role::Member {
         return Err(ChatError::NotYours("only a moderator of this room may do this"));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roomful_socket::Socket;
-use roomful_store::{ProfileChange, UserRow};
+use roomful_store::ProfileChange;
 
 use crate::{
     app::{App, Context},
@@ -66,7 +66,7 @@ pub(crate) fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile) {
             .take_profile(&user, name, avatar, issued_at.unwrap_or_default())
             .await;
         let outcome = match taken {
-            Ok(row) => announce(&app, &user, row).await,
+            Ok(row) => announce(&app, &user, &row.into()).await,
             Err(error) => Err(error.into()),
         };
         if let Err(error) = outcome {
@@ -81,15 +81,24 @@ pub(crate) fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile) {
 /// `unavailable`, `internal`: the store failed, or it is unknown whether the other nodes learn of it.
 pub(crate) async fn set(app: &App, user: &UserId, change: &ProfileChange) -> Result<Profile, ChatError> {
     let row = app.store.put_profile(user, change, app.clock.now_ms()).await?;
-    let profile = Profile::from(row.clone());
-    announce(app, user, row).await?;
+    let profile = Profile::from(row);
+    announce(app, user, &profile).await?;
     Ok(profile)
 }
 
-/// Shows a stored profile on all nodes.
-async fn announce(app: &App, user: &UserId, row: UserRow) -> Result<(), ChatError> {
+/// Shows on all nodes that an erased user has no profile.
+///
+/// # Errors
+/// Those of [`set`].
+pub(crate) async fn erased(app: &App, user: &UserId) -> Result<(), ChatError> {
+    app.profiles.forget(user);
+    announce(app, user, &Profile::default()).await
+}
+
+/// Shows a profile on all nodes.
+async fn announce(app: &App, user: &UserId, profile: &Profile) -> Result<(), ChatError> {
     let at = app.clock.now_ms();
-    show(app, user, &row.into(), at).await?;
+    show(app, user, profile, at).await?;
     if let Some(cluster) = &app.cluster {
         let user = user.to_string();
         cluster.command(&Control::ProfileChanged { user, at }).await?;

@@ -5,17 +5,23 @@
 
 use std::sync::Arc;
 
+use roomful_store::Role;
+
 use super::membership::{self, Caught, Position};
 use crate::{
     app::Context,
     error::ChatError,
-    events::inbox::{Sync, SyncRoom, Synced, SyncedRoom},
+    events::{
+        inbox::{Sync, SyncRoom, Synced, SyncedRoom},
+        standing::Standing,
+    },
     log::page_view::{PageContext, PageView},
     middleware::price,
     recovery,
     reply::Reply,
     room::pending_join::PendingJoin,
     room_manager::RoomRef,
+    standing,
 };
 
 /// The result for a room that the user may enter.
@@ -23,7 +29,11 @@ struct InRoom {
     room: RoomRef,
     head: u64,
     caught: Caught,
+    standing: Standing,
 }
+
+/// A room that this socket may subscribe to, and the user's role there.
+type Enterable = (RoomRef, Role);
 
 /// The results for all rooms, in the order of the request.
 struct Read {
@@ -39,7 +49,7 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
         Ok(found) => found,
         Err(error) => return reply.fail(&error),
     };
-    let rooms = found.iter().flatten().cloned();
+    let rooms = found.iter().flatten().map(|(room, _)| room.clone());
     let session = Arc::clone(me) as _;
     let joining = PendingJoin::begin(&app.log, session, socket, rooms, app.config.join_buffer).await;
     let Ok(joining) = joining else {
@@ -58,7 +68,7 @@ pub(crate) async fn sync(context: &Context, ask: &Sync, reply: Reply) {
 async fn enterable(
     context: &Context,
     asked: &[SyncRoom],
-) -> Result<Vec<Result<RoomRef, ChatError>>, ChatError> {
+) -> Result<Vec<Result<Enterable, ChatError>>, ChatError> {
     let Context { app, me, .. } = context;
     // Rooms of others are not even opened.
     let allowed: Vec<_> = asked
@@ -75,8 +85,8 @@ async fn enterable(
     let mut memberships = app.store.memberships(&me.user, &ids).await?.into_iter();
     let (mut found, mut new) = (Vec::with_capacity(asked.len()), 0);
     for (wanted, room) in asked.iter().zip(rooms) {
-        let room = room.filter(|_| memberships.next().flatten().is_some());
-        let Some(room) = room else {
+        let member = room.as_ref().and_then(|_| memberships.next().flatten());
+        let Some((room, member)) = room.zip(member) else {
             found.push(Err(ChatError::Forbidden));
             continue;
         };
@@ -87,7 +97,7 @@ async fn enterable(
         }
         new += usize::from(me.joined(&wanted.room).is_none());
         app.follower.reach(&room, wanted.since).await?;
-        found.push(Ok(room));
+        found.push(Ok((room, member.role)));
     }
     Ok(found)
 }
@@ -96,7 +106,7 @@ async fn enterable(
 async fn read(
     context: &Context,
     asked: &[SyncRoom],
-    found: Vec<Result<RoomRef, ChatError>>,
+    found: Vec<Result<Enterable, ChatError>>,
     begun: &[(RoomRef, u64)],
 ) -> Result<Read, ChatError> {
     let Context { app, me, .. } = context;
@@ -109,14 +119,26 @@ async fn read(
         .map(|((asked, _), (room, head))| position(asked).catch_up(room, *head, app.config.limits.max_page));
     let pages = app.store.catch_up(asks.collect(), app.config.sync_bytes).await?;
     let mut pages = begun.iter().zip(pages);
+    let roles: Vec<_> = found
+        .iter()
+        .flatten()
+        .map(|(room, role)| (room.id, *role))
+        .collect();
+    let mut standings = standing::standings(app, me, &roles).await?.into_iter();
     let mut rooms = Vec::with_capacity(found.len());
     for (asked, found) in asked.iter().zip(found) {
         rooms.push(match found {
-            Ok(room) => {
+            Ok((room, _)) => {
                 let (head, page) = pages.next().map_or((0, None), |((_, head), page)| (*head, page));
                 let page = page.ok_or(ChatError::Forbidden)?;
                 let caught = position(asked).caught(&room, page);
-                Ok(InRoom { room, head, caught })
+                let standing = standings.next().ok_or(ChatError::Internal)?;
+                Ok(InRoom {
+                    room,
+                    head,
+                    caught,
+                    standing,
+                })
             }
             Err(error) => Err(error),
         });
@@ -154,7 +176,13 @@ fn line<'a>(
     }
 }
 
-fn caught_up<'a>(InRoom { room, head, caught }: &'a InRoom, pages: &PageContext) -> SyncedRoom<'a> {
+fn caught_up<'a>(entered: &'a InRoom, pages: &PageContext) -> SyncedRoom<'a> {
+    let InRoom {
+        room,
+        head,
+        caught,
+        standing,
+    } = entered;
     let PageView { messages, changes } = PageView::of(room, &caught.page.history, pages);
     SyncedRoom::Caught {
         room: &room.name,
@@ -164,6 +192,7 @@ fn caught_up<'a>(InRoom { room, head, caught }: &'a InRoom, pages: &PageContext)
         changes,
         bounds: caught.page.bounds,
         reset: caught.reset,
+        standing,
     }
 }
 

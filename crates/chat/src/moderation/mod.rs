@@ -126,11 +126,7 @@ pub(crate) async fn freeze(app: &App, room: &Room, frozen: bool) -> Result<(), C
 /// # Errors
 /// `invalid_request` for more seconds than the setting allows, `not_found` if the room does not exist.
 pub(crate) async fn slow_down(app: &App, room: &Room, seconds: u64) -> Result<(), ChatError> {
-    let most = app.config.limits.slow_mode_seconds;
-    if seconds > most {
-        let message = format!("a slow mode has at most {most} seconds");
-        return Err(ChatError::InvalidRequest(message));
-    }
+    check_slow_mode(app, seconds)?;
     let act = ModerationAct::Restrict {
         room: room.id,
         frozen: None,
@@ -138,6 +134,19 @@ pub(crate) async fn slow_down(app: &App, room: &Room, seconds: u64) -> Result<()
     };
     let notice = of_room(room, ModerationAction::SlowMode, Some(seconds));
     carry_out(app, Some(room), act, &notice).await
+}
+
+/// Checks the seconds of a slow mode.
+///
+/// # Errors
+/// `invalid_request` for more than the setting allows.
+pub(crate) fn check_slow_mode(app: &App, seconds: u64) -> Result<(), ChatError> {
+    let most = app.config.limits.slow_mode_seconds;
+    if seconds > most {
+        let message = format!("a slow mode has at most {most} seconds");
+        return Err(ChatError::InvalidRequest(message));
+    }
+    Ok(())
 }
 
 /// A notice about a room that concerns no user.

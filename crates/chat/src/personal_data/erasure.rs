@@ -3,8 +3,9 @@
 //! The store remembers an erasure from its first commit to its last, and every step may be repeated. So a
 //! crash costs only time: the next start, or the next call for the same user, goes through all steps again.
 //!
-//! Tokens are revoked first and the membership of a room ends before its rows are erased, so nothing new
-//! arrives about the user. Deletions of messages are entries of the log by the alias: clients and other nodes
+//! While the store remembers an erasure, the log takes no entry of the user and no room takes them in. Tokens are
+//! revoked first and the membership of a room ends before its rows are erased, so nothing new arrives about the
+//! user. Deletions of messages are entries of the log by the alias: clients and other nodes
 //! hide the messages as if a moderator had deleted them.
 
 use std::sync::{Arc, atomic::Ordering};
@@ -17,7 +18,7 @@ use crate::{
     closing::send_away,
     error::ChatError,
     events::chat::Removal,
-    handlers::membership,
+    handlers::{membership, profile},
     log::control::Control,
     middleware::auth::next_second,
     moderation::delete_messages,
@@ -111,6 +112,14 @@ async fn carry_out(app: &Arc<App>, erasure: &Erasure) -> Result<(), ChatError> {
         before: erasure.before,
     };
     send_away(app, &user, &revoked).await?;
+    // The profile goes first, so that nobody reads it again while all nodes forget it.
+    run(app, erasure, ErasureStep::User).await?;
+    profile::erased(app, &user).await?;
+    if let Some(cluster) = &app.cluster {
+        // Until a node has carried out the revocation, it may store more. A node that is later than its lease
+        // has closed its connections.
+        app.clock.sleep(cluster.lease_ms()).await;
+    }
     let mut after = Some(0);
     while let Some(from) = after {
         let about = app.store.rooms_about(&user, from).await?;
@@ -121,11 +130,6 @@ async fn carry_out(app: &Arc<App>, erasure: &Erasure) -> Result<(), ChatError> {
     }
     // What this node still has to store about the user's devices.
     app.notifications.save_marks().await;
-    if let Some(cluster) = &app.cluster {
-        // Until a node has carried out the revocation, it may store more. A node that is later than its lease
-        // has closed its connections.
-        app.clock.sleep(cluster.lease_ms()).await;
-    }
     let control_room = app.control_room.open(&*app.store, app.clock.now_ms()).await?;
     for step in [
         ErasureStep::User,

@@ -131,6 +131,7 @@ async fn a_blocker_gets_no_mention_and_no_notification() {
     let server = Server::start().await;
     let ann = server.joined("ann", "lobby").await;
     let bob = server.joined("bob", "lobby").await;
+    let _third = server.joined("cy", "lobby").await;
     block(&ann, "bob").await;
     ok(ann.call("chat:unsubscribe", &json!("lobby")).await);
     let mention = json!({ "room": "lobby", "text": "@ann", "mentions": ["ann"] });

@@ -113,3 +113,33 @@ async fn verdicts_become_errors_and_only_concerned_rooms_are_asked_about() {
     failed(alice.call("chat:send_message", &payload).await, "invalid_request");
     assert_eq!(gate.asked.lock().len(), 4);
 }
+
+#[tokio::test]
+async fn a_sender_who_is_removed_while_a_hook_decides_stores_nothing() {
+    let (server, gate) = server().await;
+    let slow = server.joined("slow", "lobby").await;
+    let fast = server.joined("fast", "lobby").await;
+    let payload = json!({ "room": "lobby", "text": "one" });
+    let sending = slow.call("chat:send_message", &payload);
+    let removing = async {
+        while gate.asked.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        server.chat.remove_member("lobby", "slow").await.unwrap();
+        gate.permits.add_permits(1);
+    };
+    let (sent, ()) = tokio::join!(sending, removing);
+    failed(sent, "forbidden");
+    ok(slow.call("chat:join", &json!("lobby")).await);
+    let again = async {
+        while gate.asked.lock().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        server.chat.disconnect_user("slow").await.unwrap();
+        gate.permits.add_permits(1);
+    };
+    let (sent, ()) = tokio::join!(slow.call("chat:send_message", &payload), again);
+    assert!(sent.is_err(), "the connection has ended: {sent:?}");
+    send(&fast, "lobby", "two").await;
+    assert_eq!(next_text(&fast).await, "two!", "nothing came before it");
+}

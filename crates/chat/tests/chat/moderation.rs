@@ -482,3 +482,39 @@ async fn nobody_moderates_beyond_their_role() {
     ok(moderate(&olga, "ban", user("milo")).await);
     ok(moderate(&mona, "ban", user("nobody-yet")).await);
 }
+
+/// What a user learns of their standing from `chat:join` and from `chat:sync`, which must agree.
+async fn standing(client: &SioClient) -> Value {
+    let joined = ok(client.call("chat:join", &json!("lobby")).await);
+    let rooms = json!({ "rooms": [{ "room": "lobby", "since": 0 }] });
+    let synced = ok(client.call("chat:sync", &rooms).await);
+    let of = |answer: &Value| {
+        let fields = ["role", "frozen", "slowMode", "retryAfterMs", "muted"];
+        fields.map(|field| answer[field].clone())
+    };
+    assert_eq!(of(&joined), of(&synced["rooms"][0]));
+    let [role, frozen, slow_mode, retry_after_ms, muted] = of(&joined);
+    json!([role, frozen, slow_mode, retry_after_ms, muted])
+}
+
+#[tokio::test]
+async fn a_client_learns_its_standing_when_it_joins_and_when_it_syncs() {
+    let (server, [olga, mona, ann, bob]) = lobby().await;
+    assert_eq!(standing(&ann).await, json!(["member", false, 0, 0, null]));
+    assert_eq!(standing(&olga).await, json!(["owner", false, 0, 0, null]));
+    ok(moderate(&mona, "slow_mode", json!({ "seconds": 30 })).await);
+    ok(say(&ann).await);
+    ok(say(&mona).await);
+    ok(moderate(&mona, "freeze", json!({})).await);
+    let until = START + 60_000;
+    let mute = json!({ "userId": "ann", "until": until, "reason": "loud" });
+    ok(moderate(&mona, "mute", mute).await);
+    let muted = json!({ "until": until, "reason": "loud" });
+    assert_eq!(standing(&ann).await, json!(["member", true, 30, 30_000, muted]));
+    assert_eq!(standing(&bob).await, json!(["member", true, 30, 0, null]));
+    assert_eq!(standing(&mona).await, json!(["moderator", true, 30, 0, null]));
+    ok(moderate(&mona, "mute", json!({ "userId": "ann" })).await);
+    assert_eq!(standing(&ann).await[4], json!({}), "a mute without an end");
+    server.clock.advance(20_000);
+    assert_eq!(standing(&ann).await[3], json!(10_000));
+}

@@ -85,6 +85,7 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
         config
             .secret_files
             .iter()
+            .chain([&config.http.tls.key])
             .filter_map(|file| exposure::secret_file(file)),
     );
     findings.extend(

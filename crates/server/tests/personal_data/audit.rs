@@ -177,6 +177,20 @@ async fn acts_of_moderators_are_recorded() {
     act(json!({ "room": "lobby", "action": "mute", "userId": "ann", "reason": "spam" })).await;
     act(json!({ "room": "lobby", "action": "unmute", "userId": "ann" })).await;
     act(json!({ "room": "lobby", "action": "slow_mode", "seconds": 9 })).await;
+    for author in ["ann", "mod"] {
+        let post = json!({ "userId": author, "text": "hi" });
+        let posted = api.done("POST", "/rooms/lobby/messages", post).await;
+        let delete = json!({ "room": "lobby", "seq": posted["seq"] });
+        let deleted = moderator.call("chat:delete_message", &delete).await.unwrap();
+        assert_eq!(deleted["ok"], true, "{deleted}");
+    }
+    let [deletion] = &api.audit("actor=mod&action=chat:delete_message", 1).await[..] else {
+        panic!("a moderator's own message needs no record");
+    };
+    assert_eq!(
+        (&deletion["userId"], &deletion["after"]),
+        (&json!("ann"), &json!({ "seq": 1 }))
+    );
     let refused = moderator
         .call(
             "chat:moderate",

@@ -185,6 +185,9 @@ pub(super) async fn change(
         return Err(Problem::Invalid(what));
     }
     let kind = kind.map(RoomKind::from);
+    if let Some(seconds) = slow_mode {
+        chat.check_slow_mode(seconds)?;
+    }
     let before = found(&chat, &room).await?;
     let (mut state, created) = chat
         .put_room(&room, RoomChange { kind, history }, members)

@@ -258,10 +258,11 @@ pub(super) async fn disconnect(
 }
 
 /// What happens to the messages of an erased user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ErasedMessages {
     /// They are deleted.
+    #[default]
     Delete,
     /// Their texts stay, under an id that tells nothing.
     Anonymise,
@@ -272,6 +273,7 @@ pub(super) enum ErasedMessages {
 #[into_params(parameter_in = Query)]
 pub(super) struct EraseQuery {
     #[param(inline)]
+    #[serde(default)]
     messages: ErasedMessages,
 }
 
