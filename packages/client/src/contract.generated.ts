@@ -242,6 +242,8 @@ export interface Joined {
   readonly changes: readonly Change[];
   readonly deliveredSeq: number;
   readonly epoch: string;
+  /** Whether only moderators and owners may write. */
+  readonly frozen: boolean;
   readonly head: number;
   readonly mentions: number;
   readonly messages: readonly Message[];
@@ -251,10 +253,20 @@ export interface Joined {
   readonly moreAfter: boolean;
   /** Whether the log has older entries than the page. */
   readonly moreBefore: boolean;
+  readonly muted?: Muted;
   readonly online: number;
   readonly readSeq: number;
   readonly reset: boolean;
+  /** Milliseconds until slow mode lets the user write again; 0 for at once. */
+  readonly retryAfterMs: number;
+  /** A token may make its user a moderator of all rooms. */
+  readonly role: Role;
   readonly room: RoomName;
+  /**
+   * Seconds between two messages of one user; 0 without slow mode. It does not bind moderators
+   * and owners.
+   */
+  readonly slowMode: number;
   readonly unread: number;
   /** The seq up to which the client has everything with this page. Clients store it as `since`. */
   readonly upTo: number;
@@ -312,7 +324,7 @@ export interface Member {
   readonly deliveredSeq: number;
   readonly name: string | null;
   readonly readSeq: number;
-  readonly role: string;
+  readonly role: Role;
   readonly status: Status;
   readonly userId: string;
 }
@@ -412,6 +424,13 @@ export interface Moderation {
 
 /** What a moderator does. Nodes tell it each other by these names, too. */
 export type ModerationAction = "ban" | "unban" | "mute" | "unmute" | "slow_mode" | "freeze" | "unfreeze" | "delete_messages";
+
+/** A mute of the user. */
+export interface Muted {
+  readonly reason?: string;
+  /** When it ends, in milliseconds since 1970. Not there if it has no end. */
+  readonly until?: number;
+}
 
 /** Empty ack data: `{}`. */
 export type Nothing = Readonly<Record<string, unknown>>;
@@ -554,6 +573,9 @@ export interface ReportedMessage {
   readonly id: number;
 }
 
+/** The name of a role. */
+export type Role = "member" | "moderator" | "owner";
+
 /** `chat:room_added`: the user is now a member. */
 export interface RoomAdded {
   /** When the membership began, in milliseconds since 1970. */
@@ -686,6 +708,8 @@ export interface Synced {
 export type SyncedRoom = {
   readonly changes: readonly Change[];
   readonly epoch: string;
+  /** Whether only moderators and owners may write. */
+  readonly frozen: boolean;
   readonly head: number;
   readonly messages: readonly Message[];
   /** Whether the side on which the page was cut has more entries. */
@@ -694,8 +718,18 @@ export type SyncedRoom = {
   readonly moreAfter: boolean;
   /** Whether the log has older entries than the page. */
   readonly moreBefore: boolean;
+  readonly muted?: Muted;
   readonly reset: boolean;
+  /** Milliseconds until slow mode lets the user write again; 0 for at once. */
+  readonly retryAfterMs: number;
+  /** A token may make its user a moderator of all rooms. */
+  readonly role: Role;
   readonly room: RoomName;
+  /**
+   * Seconds between two messages of one user; 0 without slow mode. It does not bind moderators
+   * and owners.
+   */
+  readonly slowMode: number;
   /** The seq up to which the client has everything with this page. Clients store it as `since`. */
   readonly upTo: number;
 } | {

@@ -10,6 +10,7 @@ import type {
   Member as ListedMember,
   Moderate,
   PresenceState,
+  Role,
   SendMessage,
   Status as AnyStatus,
 } from "./contract.generated.ts";
@@ -21,6 +22,7 @@ export type {
   Moderated,
   Notification,
   Reactions as Reaction,
+  Role,
   ServerEvents,
 } from "./contract.generated.ts";
 
@@ -38,9 +40,6 @@ export interface Presence extends Pick<PresenceState, "userId" | "status"> {
   readonly avatar?: string | null;
   readonly lastSeen?: number | null;
 }
-
-/** What a member may do in a room. */
-export type Role = "member" | "moderator" | "owner";
 
 /** A member of a room. Only members that the server lists have a role and marks. */
 export interface Member extends Presence, Partial<Pick<ListedMember, "readSeq">> {
@@ -63,8 +62,14 @@ export type Page = Pick<HistoryPage, "room" | "epoch" | "messages" | "changes" |
 /** The part of a join's or sync's ack that concerns the log. */
 export type LogAnswer = Page & Pick<Joined, "head" | "reset">;
 
+/** What a join and a sync tell of a room. */
+export type RoomAnswer = LogAnswer & Standing;
+
+/** The user's role in a room, and what restrains them from writing there. */
+export type Standing = Pick<Joined, "role" | "frozen" | "slowMode" | "retryAfterMs" | "muted">;
+
 /** The ack of `chat:join`. */
-export type JoinAnswer = LogAnswer & Pick<Joined, "readSeq" | "deliveredSeq" | "unread" | "mentions">;
+export type JoinAnswer = RoomAnswer & Pick<Joined, "readSeq" | "deliveredSeq" | "unread" | "mentions">;
 
 /** A row of the inbox. */
 export type InboxRow = Omit<InboxRoom, "deliveredSeq">;

@@ -1,11 +1,9 @@
-// What moderators have ordered in a room: as the server tells it live, and as refusals of messages show it.
+// What moderators have ordered in a room: as the server tells it with a join and live, and as refusals show it.
 
-import type { Failure, ServerEvents } from "./contract.ts";
+import type { Failure, ServerEvents, Standing } from "./contract.ts";
 
 /** A mute whose end is unknown is forgotten after this many milliseconds: the next message asks anew. */
 const UNKNOWN_END = 30_000;
-/** The longest delay of a timer; browsers run longer ones at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** An act of a moderator, as `chat:moderation` carries it. */
 export type ModerationAct = ServerEvents["chat:moderation"];
@@ -43,9 +41,12 @@ export interface RestrictionOptions {
 /** The restrictions of one room. Those with an end go away by themselves. */
 export class RestrictionKeeper {
   readonly #options: RestrictionOptions;
+  /** What moderators have changed since the room was last offline. An answer to a join may be older. */
+  readonly #newer = new Set<"frozen" | "slowMode" | "muted">();
   #present = NONE;
-  #mute: ReturnType<typeof setTimeout> | undefined;
-  #wait: ReturnType<typeof setTimeout> | undefined;
+  readonly #muteEnd = new Timer(() => this.#drop("muted"));
+  readonly #banEnd = new Timer(() => this.#drop("banned"));
+  readonly #waitEnd = new Timer(() => this.#drop("waitUntil"));
 
   constructor(options: RestrictionOptions) {
     this.#options = options;
@@ -55,20 +56,41 @@ export class RestrictionKeeper {
     return this.#present;
   }
 
+  /** The server tells the room's changes no longer. */
+  offline(): void {
+    this.#newer.clear();
+  }
+
+  /** The server has told what holds in the room. Replaces what the client knew, which may have ended meanwhile. */
+  entered({ frozen, slowMode, retryAfterMs, muted }: Standing): void {
+    this.#unban();
+    if (!this.#newer.has("frozen")) this.#set({ frozen });
+    if (!this.#newer.has("slowMode")) {
+      this.#set({ slowMode });
+      this.#waitFor(retryAfterMs);
+    }
+    if (this.#newer.has("muted")) return;
+    if (muted) this.#mute(muted);
+    else this.#unmute();
+  }
+
   /** A moderator has acted. */
   acted({ action, userId, until, reason, seconds = 0 }: ModerationAct): void {
     const sanction: Sanction = { ...(until !== undefined && { until }), ...(reason && { reason }) };
-    if (action === "freeze" || action === "unfreeze") this.#set({ frozen: action === "freeze" });
-    else if (action === "slow_mode") {
+    if (action === "freeze" || action === "unfreeze") {
+      this.#newer.add("frozen");
+      this.#set({ frozen: action === "freeze" });
+    } else if (action === "slow_mode") {
+      this.#newer.add("slowMode");
       this.#set({ slowMode: seconds });
       if (seconds === 0) this.#waitFor(0);
     } else if (userId !== this.#options.userId()) return;
-    else if (action === "mute") {
-      this.#set({ muted: sanction });
-      this.#muteEndsIn(until === undefined ? undefined : until - this.#options.serverNow());
-    } else if (action === "unmute") this.#unmute();
-    else if (action === "ban") this.#set({ banned: sanction });
-    else if (action === "unban") this.#drop("banned");
+    else if (action === "mute" || action === "unmute") {
+      this.#newer.add("muted");
+      if (action === "mute") this.#mute(sanction);
+      else this.#unmute();
+    } else if (action === "ban") this.#ban(sanction);
+    else if (action === "unban") this.#unban();
   }
 
   /** The server has refused a message or a change of the user. */
@@ -76,7 +98,7 @@ export class RestrictionKeeper {
     if (code === "slow_mode" && retryAfterMs !== undefined) this.#waitFor(retryAfterMs);
     if (code === "muted" && !this.#present.muted) {
       this.#set({ muted: {} });
-      this.#muteEndsIn(UNKNOWN_END);
+      this.#muteEnd.in(UNKNOWN_END);
     }
   }
 
@@ -85,35 +107,44 @@ export class RestrictionKeeper {
     if (this.#present.slowMode > 0) this.#waitFor(this.#present.slowMode * 1_000);
   }
 
-  /** The room is joined anew: what was ordered before may have ended meanwhile. */
-  forget(): void {
-    this.close();
-    if (this.#present === NONE) return;
-    this.#present = NONE;
-    this.#options.changed(NONE);
-  }
-
   close(): void {
-    clearTimeout(this.#mute);
-    clearTimeout(this.#wait);
+    for (const end of [this.#muteEnd, this.#banEnd, this.#waitEnd]) end.cancel();
   }
 
   #waitFor(milliseconds: number): void {
-    clearTimeout(this.#wait);
-    if (milliseconds <= 0) return this.#drop("waitUntil");
+    if (milliseconds <= 0) return this.#endWait();
     this.#set({ waitUntil: Date.now() + milliseconds });
-    this.#wait = setTimeout(() => this.#drop("waitUntil"), Math.min(milliseconds, LONGEST_TIMER));
+    this.#waitEnd.in(milliseconds);
   }
 
-  #muteEndsIn(milliseconds: number | undefined): void {
-    clearTimeout(this.#mute);
-    if (milliseconds === undefined || milliseconds > LONGEST_TIMER) return;
-    this.#mute = setTimeout(() => this.#unmute(), Math.max(0, milliseconds));
+  #mute(sanction: Sanction): void {
+    this.#set({ muted: sanction });
+    this.#muteEnd.in(this.#remaining(sanction));
+  }
+
+  #ban(sanction: Sanction): void {
+    this.#set({ banned: sanction });
+    this.#banEnd.in(this.#remaining(sanction));
+  }
+
+  /** Milliseconds until the sanction ends. */
+  #remaining({ until }: Sanction): number {
+    return until === undefined ? Infinity : until - this.#options.serverNow();
+  }
+
+  #endWait(): void {
+    this.#waitEnd.cancel();
+    this.#drop("waitUntil");
   }
 
   #unmute(): void {
-    clearTimeout(this.#mute);
+    this.#muteEnd.cancel();
     this.#drop("muted");
+  }
+
+  #unban(): void {
+    this.#banEnd.cancel();
+    this.#drop("banned");
   }
 
   #drop(field: "waitUntil" | "muted" | "banned"): void {
@@ -126,5 +157,28 @@ export class RestrictionKeeper {
   #set(fields: Partial<Restrictions>): void {
     this.#present = { ...this.#present, ...fields };
     this.#options.changed(this.#present);
+  }
+}
+
+/** Runs its action once after a delay, of which the last one asked for counts. */
+class Timer {
+  /** The longest delay that browsers know; they run longer ones at once. */
+  static readonly #LONGEST = 2 ** 31 - 1;
+  readonly #run: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(run: () => void) {
+    this.#run = run;
+  }
+
+  in(milliseconds: number): void {
+    this.cancel();
+    if (milliseconds === Infinity) return;
+    const delay = Math.min(Math.max(milliseconds, 0), Timer.#LONGEST);
+    this.#timer = setTimeout(() => (milliseconds > delay ? this.in(milliseconds - delay) : this.#run()), delay);
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
   }
 }

@@ -15,12 +15,13 @@ import {
   type ModerationOrder,
   type Page,
   type Request,
+  type RoomAnswer,
   type ServerEvents,
 } from "./contract.ts";
 import { LawChecker } from "./laws.ts";
 import { MemberList } from "./members.ts";
 import type { Outbox, Pending } from "./outbox.ts";
-import { RestrictionKeeper, type ModerationAct } from "./restrictions.ts";
+import { RestrictionKeeper, type ModerationAct, type Restrictions } from "./restrictions.ts";
 import { RoomLog, type Entry, type SavedLog } from "./room_log.ts";
 import type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
 import type { Storage } from "./storage.ts";
@@ -96,7 +97,7 @@ export class Room implements Store<RoomSnapshot> {
     this.#restrictions = new RestrictionKeeper({
       userId: options.userId,
       serverNow: options.serverNow,
-      changed: (restrictions) => this.#store.patch({ restrictions }),
+      changed: (restrictions) => this.#restricted(restrictions),
     });
     this.#store = new WritableStore<RoomSnapshot>({
       room: options.name,
@@ -274,6 +275,7 @@ export class Room implements Store<RoomSnapshot> {
   offline(): void {
     clearTimeout(this.#retryTimer);
     this.#typing.clear();
+    this.#restrictions.offline();
     this.#log.disconnected();
     this.#publish({ joined: false, typing: [], stale: this.#log.epoch !== undefined });
   }
@@ -325,9 +327,13 @@ export class Room implements Store<RoomSnapshot> {
   /** A moderator has acted, in this room or in all. */
   moderated(act: ModerationAct): void {
     this.#restrictions.acted(act);
-    // A view still shows the room that the user was banned from.
-    const unbanned = act.action === "unban" && act.userId === this.#options.userId();
-    if (unbanned && this.wanted && !this.getSnapshot().joined) void this.catchUp();
+  }
+
+  #restricted(restrictions: Restrictions): void {
+    const { joined, restrictions: before } = this.getSnapshot();
+    this.#store.patch({ restrictions });
+    // A view may still show the room that the user was banned from.
+    if (before.banned && !restrictions.banned && this.wanted && !joined) void this.catchUp();
   }
 
   /** The server has refused a message to this room. */
@@ -403,8 +409,7 @@ export class Room implements Store<RoomSnapshot> {
   async #catchUp(answer?: LogAnswer): Promise<void> {
     try {
       const first = answer ?? (await this.#enter());
-      // The server tells only new orders, so those from before may have ended meanwhile.
-      if (!this.getSnapshot().joined) this.#restrictions.forget();
+      if ("role" in first) this.#stands(first as RoomAnswer);
       if ("readSeq" in first) this.#took(first as JoinAnswer);
       this.#log.answered(first);
       for (let gap = this.#log.gap; gap !== undefined; gap = this.#log.gap) {
@@ -424,6 +429,11 @@ export class Room implements Store<RoomSnapshot> {
       const error = failureOf(thrown);
       if (error.code !== "offline") this.refused(error);
     }
+  }
+
+  #stands(answer: RoomAnswer): void {
+    this.#restrictions.entered(answer);
+    this.#store.patch({ role: answer.role });
   }
 
   /** Reads older pages until the window reaches `seq`. */
