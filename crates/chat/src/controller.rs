@@ -69,6 +69,7 @@ fn only_answers(command: &Command) -> bool {
             | Command::NotificationList(_)
             | Command::Members(_)
             | Command::Blocks
+            | Command::GetUsers(_)
     )
 }
 

@@ -79,9 +79,26 @@ struct Life {
 struct Watched {
     user: UserId,
     /// Whether both share a room.
-    shares: bool,
+    shares: Known,
     /// Whether the watched user has blocked the session's user.
-    blocked: bool,
+    blocked: Known,
+}
+
+/// A fact that was read from the store.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    holds: bool,
+    /// The number of the read. A later read knows at least as much.
+    read: u64,
+}
+
+impl Known {
+    /// Takes the result of a read, unless a later one is known already.
+    fn learn(&mut self, holds: bool, read: u64) {
+        if read >= self.read {
+            *self = Known { holds, read };
+        }
+    }
 }
 
 impl Life {
@@ -112,7 +129,7 @@ impl Life {
 impl Watched {
     /// Whether the session sees the user, given whether it sees everybody who has not blocked it.
     fn is_visible(&self, everyone: bool) -> bool {
-        !self.blocked && (everyone || self.shares)
+        !self.blocked.holds && (everyone || self.shares.holds)
     }
 }
 
@@ -322,8 +339,8 @@ impl Session {
         if fits {
             life.watching.extend(new.into_iter().map(|user| Watched {
                 user,
-                shares: false,
-                blocked: false,
+                shares: Known::default(),
+                blocked: Known::default(),
             }));
             life.watching
                 .sort_unstable_by(|one, other| one.user.cmp(&other.user));
@@ -366,23 +383,28 @@ impl Session {
     pub(crate) fn sees_unless_blocked(&self, user: &str) -> bool {
         let life = self.life.lock();
         let watched = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
-        life.sees_everyone() || watched.is_some_and(|watched| watched.shares)
+        life.sees_everyone() || watched.is_some_and(|watched| watched.shares.holds)
     }
 
-    /// Notes whether its user shares a room with a user it is subscribed to. Returns whether that changes what
-    /// it sees.
-    pub(crate) fn set_sharing(&self, user: &str, shares: bool) -> bool {
-        self.life
-            .lock()
-            .change_watched(user, |watched| watched.shares = shares)
+    /// The number of users it is subscribed to.
+    pub(crate) fn watched_count(&self) -> usize {
+        self.life.lock().watching.len()
     }
 
-    /// Notes whether a user it is subscribed to has blocked its user. Returns whether that changes what it
-    /// sees.
-    pub(crate) fn set_blocked(&self, user: &str, blocked: bool) -> bool {
+    /// Notes whether its user shares a room with a user it is subscribed to, by the read with this number.
+    /// Returns whether that changes what it sees.
+    pub(crate) fn set_sharing(&self, user: &str, shares: bool, read: u64) -> bool {
         self.life
             .lock()
-            .change_watched(user, |watched| watched.blocked = blocked)
+            .change_watched(user, |watched| watched.shares.learn(shares, read))
+    }
+
+    /// Notes whether a user it is subscribed to has blocked its user, by the read with this number. Returns
+    /// whether that changes what it sees.
+    pub(crate) fn set_blocked(&self, user: &str, blocked: bool, read: u64) -> bool {
+        self.life
+            .lock()
+            .change_watched(user, |watched| watched.blocked.learn(blocked, read))
     }
 
     // ---- limits

@@ -17,6 +17,7 @@ use crate::{
         },
     },
     log::view,
+    middleware::price,
     recovery,
     session::Session,
 };
@@ -130,6 +131,7 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
     app.check_revoked(&claims.user, claims.issued_at).await?;
     profile::adopt(app, &mut claims, &*app.profiles.one(&me.user).await?);
     let (expires_at, name) = (claims.expires_at, claims.name.clone());
+    let saw_everyone = me.sees_everyone();
     let lost = me.renew(claims);
     for room in &lost {
         room.unsubscribe(me.serial);
@@ -141,7 +143,10 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
         drop(socket.emit(ROOM_REMOVED, &removed));
     }
     recovery::forget_rooms(app, me, &lost).await;
-    app.presence.membership_changed(&me.user).await;
+    if me.sees_everyone() != saw_everyone {
+        me.add_debt(price::of_comparisons(app.presence.count_compared(&me.user)));
+        app.presence.membership_changed(&me.user).await;
+    }
     app.watch_expiry(*socket.id(), me);
     app.presence.rename(&me.user, name);
     Ok(TokenExpires { expires_at })

@@ -137,6 +137,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         // The membership stands even if the rest of the join fails.
         tell_others(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
         tell_added(app, &me.user, &room.name, membership.member.joined_at);
+        me.add_debt(price::of_comparisons(app.presence.count_compared(&me.user)));
         app.presence.membership_changed(&me.user).await;
         app.presence.member_joined(&me.user, room.id).await?;
     }
@@ -299,7 +300,9 @@ pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left
     if !allowed && app.store.member(room.id, &me.user).await?.is_none() {
         return Err(ChatError::Forbidden);
     }
-    end(app, &room, &me.user, Removal::Left, Some(&context.socket)).await?;
+    if end(app, &room, &me.user, Removal::Left, Some(&context.socket)).await? {
+        me.add_debt(price::of_comparisons(app.presence.count_compared(&me.user)));
+    }
     Ok(left)
 }
 

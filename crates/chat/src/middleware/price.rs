@@ -15,7 +15,7 @@ const BYTES_OUT: usize = 32 * 1024;
 const SYNCED_ROOMS: usize = 10;
 /// Each full 25 rows of a `chat:inbox` answer cost one token.
 const INBOX_ROWS: usize = 25;
-/// Each full 25 users of a presence subscription cost one token.
+/// Each full 25 users whose presence is looked up cost one token.
 const SUBSCRIBED_USERS: usize = 25;
 /// The size of an entry in an answer without its body, in bytes.
 const ENTRY_BYTES: usize = 256;
@@ -39,6 +39,11 @@ pub(crate) fn of_command(command: &Command) -> u32 {
         Command::GetUsers(ask) => tokens(ask.users.len(), SUBSCRIBED_USERS),
         _ => 0,
     }
+}
+
+/// Tokens for a change of a membership after which so many users have to be compared with its user.
+pub(crate) fn of_comparisons(users: usize) -> u32 {
+    tokens(users, SUBSCRIBED_USERS)
 }
 
 /// Tokens for an answer of this many bytes.

@@ -49,8 +49,9 @@ pub(super) fn sharing_a_room(
     user: &str,
     others: Vec<String>,
 ) -> rusqlite::Result<Vec<String>> {
-    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM members a JOIN members b ON b.room_id = a.room_id
-        WHERE a.user_id = ?1 AND a.active = 1 AND b.user_id = ?2 AND b.active = 1)";
+    // From the other users' rooms, of which they have few: the user may have thousands.
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM members b CROSS JOIN members a ON a.room_id = b.room_id
+        WHERE b.user_id = ?2 AND b.active = 1 AND a.user_id = ?1 AND a.active = 1)";
     let mut shares = conn.prepare_cached(SQL)?;
     let mut sharing = Vec::new();
     for other in others {

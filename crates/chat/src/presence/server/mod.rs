@@ -14,7 +14,7 @@ mod writer;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicU64},
 };
 
 use async_trait::async_trait;
@@ -59,8 +59,10 @@ pub(crate) struct PresenceServer {
     recipients: Recipients,
     /// One choice of a user at a time: the one that is stored last shows.
     choices: KeyedMutex,
-    /// Held while it is computed and noted who sees whom, so that an older result never replaces a newer one.
-    visibility: tokio::sync::Mutex<()>,
+    /// Numbers the reads of who may see whom, so that the result of an older one never replaces a newer one.
+    visibility_reads: AtomicU64,
+    /// Locked while a socket is told that it sees a user, or no longer does.
+    visibility_events: Mutex<()>,
     alarm: Alarm,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -94,7 +96,8 @@ impl PresenceServer {
             tracker: Mutex::new(PresenceTracker::new(config.presence_grace_ms)),
             recipients: Recipients::new(config, rooms, connections, namespace),
             choices: KeyedMutex::new(CHOICE_LOCKS),
-            visibility: tokio::sync::Mutex::default(),
+            visibility_reads: AtomicU64::new(1),
+            visibility_events: Mutex::default(),
             alarm: Alarm::default(),
             store: Arc::clone(store),
             clock: Arc::clone(clock),

@@ -4,7 +4,10 @@
 //! and blocks: the code that changes one calls [`PresenceServer::membership_changed`] or
 //! [`PresenceServer::block_changed`].
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::atomic::Ordering,
+};
 
 use roomful_socket::Socket;
 
@@ -24,19 +27,16 @@ impl PresenceServer {
         me: &Session,
         users: Vec<String>,
     ) -> Result<Vec<State>, ChatError> {
-        let visible = {
-            let _one = self.visibility.lock().await;
-            let mut visible = self.visible(me, &users).await?;
-            let blockers = self.store.blockers_among(&me.user, &users).await?;
-            for user in &users {
-                if !me.sees_everyone() {
-                    me.set_sharing(user, visible.contains(user));
-                }
-                me.set_blocked(user, blockers.contains(user));
+        let read = self.begin_read();
+        let mut visible = self.visible(me, &users).await?;
+        let blockers = self.store.blockers_among(&me.user, &users).await?;
+        for user in &users {
+            if !me.sees_everyone() {
+                me.set_sharing(user, visible.contains(user), read);
             }
-            visible.retain(|user| !blockers.contains(user));
-            visible
-        };
+            me.set_blocked(user, blockers.contains(user), read);
+        }
+        visible.retain(|user| !blockers.contains(user));
         let mut states = self.states(users, Some(&me.user)).await?;
         for state in states
             .iter_mut()
@@ -47,6 +47,19 @@ impl PresenceServer {
             state.last_seen = None;
         }
         Ok(states)
+    }
+
+    /// The number of a read that begins now. A change that is committed before is part of its result.
+    fn begin_read(&self) -> u64 {
+        self.visibility_reads.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// How many users have to be compared with the user after a change of a membership.
+    pub(crate) fn count_compared(&self, user: &UserId) -> usize {
+        let own = restricted(self.recipients.other_devices(user, None));
+        let watched = own.iter().filter_map(Socket::state::<Session>);
+        let watched: usize = watched.map(|session| session.watched_count()).sum();
+        watched + self.recipients.subscribed_to(user).len()
     }
 
     async fn visible(&self, me: &Session, users: &[String]) -> Result<HashSet<String>, ChatError> {
@@ -66,7 +79,7 @@ impl PresenceServer {
     /// Updates who sees the user and whom the user sees, after one of their memberships began or ended. Does
     /// nothing if no subscription on this node concerns them.
     pub(crate) async fn membership_changed(&self, user: &UserId) {
-        let _one = self.visibility.lock().await;
+        let read = self.begin_read();
         let watchers = restricted(self.recipients.subscribed_to(user));
         let own = restricted(self.recipients.other_devices(user, None));
         let mut others = BTreeSet::new();
@@ -99,14 +112,14 @@ impl PresenceServer {
             .filter(|socket| user_of(socket).is_some_and(|id| id != *user))
         {
             let shares = user_of(socket).is_some_and(|watcher| sharing.contains(&*watcher));
-            self.set_sharing(socket, user, shares).await;
+            self.set_sharing((socket, user), shares, read).await;
         }
         for socket in &own {
             let Some(session) = socket.state::<Session>() else {
                 continue;
             };
             for watched in session.watched().into_iter().filter(|watched| watched != user) {
-                self.set_sharing(socket, &watched, sharing.contains(&*watched))
+                self.set_sharing((socket, &watched), sharing.contains(&*watched), read)
                     .await;
             }
         }
@@ -115,7 +128,7 @@ impl PresenceServer {
     /// Updates whether the sockets of `blocked` see `user`, after a block between the two began or ended. Does
     /// nothing if none of them is subscribed on this node.
     pub(crate) async fn block_changed(&self, user: &UserId, blocked: &UserId) {
-        let _one = self.visibility.lock().await;
+        let read = self.begin_read();
         let mut watchers = self.recipients.subscribed_to(user);
         watchers.retain(|socket| user_of(socket).is_some_and(|watcher| watcher == *blocked));
         if watchers.is_empty() {
@@ -134,8 +147,8 @@ impl PresenceServer {
             let Some(session) = socket.state::<Session>() else {
                 continue;
             };
-            if session.set_blocked(user, is_blocked) {
-                self.tell_visible(socket, user, !is_blocked).await;
+            if session.set_blocked(user, is_blocked, read) {
+                self.tell_visible(socket, &session, user).await;
             }
         }
     }
@@ -154,16 +167,16 @@ impl PresenceServer {
     }
 
     /// Notes whether the socket's user shares a room with `user`.
-    async fn set_sharing(&self, socket: &Socket, user: &UserId, shares: bool) {
+    async fn set_sharing(&self, (socket, user): (&Socket, &UserId), shares: bool, read: u64) {
         let session = socket.state::<Session>();
-        if session.is_some_and(|session| session.set_sharing(user, shares)) {
-            self.tell_visible(socket, user, shares).await;
+        if let Some(session) = session.filter(|session| session.set_sharing(user, shares, read)) {
+            self.tell_visible(socket, &session, user).await;
         }
     }
 
     /// The socket sees the user from now on, or no longer: it gets the user's present state, or that they are
     /// offline.
-    async fn tell_visible(&self, socket: &Socket, user: &UserId, visible: bool) {
+    async fn tell_visible(&self, socket: &Socket, session: &Session, user: &UserId) {
         let now = self.clock.now_ms();
         let state = match self.states(vec![user.to_string()], None).await {
             Ok(mut states) => states.pop(),
@@ -172,7 +185,9 @@ impl PresenceServer {
         let Some(state) = state.filter(|state| state.status != Status::Offline) else {
             return;
         };
-        if visible {
+        // The last of several changes at once decides.
+        let _one = self.visibility_events.lock();
+        if session.sees(user) {
             let event = Online {
                 user_id: user,
                 at: now,
