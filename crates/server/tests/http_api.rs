@@ -245,6 +245,70 @@ async fn a_backend_manages_the_members_of_a_private_room_and_posts_to_it() {
     refused(gone, 404, "not_found");
 }
 
+/// The app's own fields keep the order of their keys and the digits of their numbers. So a retry on a socket has the
+/// same text as the first attempt over HTTP.
+#[tokio::test]
+async fn metadata_over_http_is_kept_as_written() {
+    const METADATA: &str = r#"{"b":1,"a":{"d":1.0,"c":12345678901234567890123}}"#;
+    let api = Api::start().await;
+    let bearer = format!("Bearer {}", api.server.api_key());
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let call = async |method: &str, path: &str, body: String| {
+        let answer = api.raw(method, path, &headers, body.as_bytes()).await;
+        assert!(answer.status < 300, "{method} {path}: {}", answer.text());
+        answer.text()
+    };
+    call("PUT", "/api/v1/rooms/lobby", "{}".into()).await;
+    let post = format!(r#"{{"userId":"ann","text":"hi","clientId":"1","metadata":{METADATA}}}"#);
+    call("POST", "/api/v1/rooms/lobby/messages", post).await;
+    let page = call("GET", "/api/v1/rooms/lobby/messages", String::new()).await;
+    assert!(page.contains(METADATA), "{page}");
+    let profile = call(
+        "PUT",
+        "/api/v1/users/ann",
+        format!(r#"{{"metadata":{METADATA}}}"#),
+    )
+    .await;
+    assert!(profile.contains(METADATA), "{profile}");
+    for list in ["[]", "7", "null"] {
+        let refused = api
+            .raw("PUT", "/api/v1/users/ann", &headers, list.as_bytes())
+            .await;
+        assert_eq!(refused.status, 400, "{list}");
+    }
+}
+
+#[tokio::test]
+async fn whole_numbers_may_have_a_fraction_of_zero() {
+    let api = Api::start().await;
+    let (status, room) = api
+        .call(
+            "PUT",
+            "/rooms/lobby",
+            &json!({ "slowMode": 3.0, "history": 50.0 }),
+        )
+        .await;
+    assert_eq!(
+        (status, &room["slowMode"], &room["history"]),
+        (201, &json!(3), &json!(50))
+    );
+    for wrong in [
+        json!({ "slowMode": 3.5 }),
+        json!({ "slowMode": 1e300 }),
+        json!({ "history": -1 }),
+    ] {
+        let (status, problem) = api.call("PUT", "/rooms/lobby", &wrong).await;
+        assert_eq!(
+            (status, &problem["error"]["code"]),
+            (400, &json!("invalid_request")),
+            "{wrong}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_call_takes_full_effect_though_the_caller_hangs_up() {
     let api = Api::start().await;

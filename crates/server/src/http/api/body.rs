@@ -12,7 +12,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
-use serde_json::{Map, Value};
+use serde_json::{Number, value::RawValue};
 
 use super::Problem;
 
@@ -27,11 +27,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads an object. serde alone would also accept a list of a struct's fields.
+/// Reads an object from its text, so that raw fields keep the order of their keys and the digits of their numbers.
+/// serde alone would also accept a list of a struct's fields.
 async fn object<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S) -> Result<T, Problem> {
-    let Json(object) = Json::<Map<String, Value>>::from_request(request, state).await?;
-    serde_json::from_value(Value::Object(object))
-        .map_err(|error| Problem::Invalid(format!("the body: {error}")))
+    let Json(text) = Json::<Box<RawValue>>::from_request(request, state).await?;
+    if !text.get().starts_with('{') {
+        return Err(Problem::Invalid("the body must be a JSON object".to_owned()));
+    }
+    serde_json::from_str(text.get())
+        .map_err(|error| Problem::Invalid(format!("the body: {}", reason(&error))))
+}
+
+/// What is wrong, without the line and column: they are those of the whole body, and clients send one line.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
 }
 
 /// Extracts a JSON object in which every field is optional. An empty body is `T::default()`.
@@ -85,6 +98,43 @@ pub(super) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     field: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(field).map(Some)
+}
+
+/// A whole number, which may be written with a fraction of zero: many clients have only floating point.
+struct Whole<T>(T);
+
+impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = Number::deserialize(deserializer)?;
+        let whole = number.as_i64().or_else(|| whole_of(number.as_f64()?));
+        whole
+            .and_then(|whole| T::try_from(whole).ok())
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("{number} is not a whole number in range")))
+    }
+}
+
+fn whole_of(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a whole number below 2^53 fits exactly"
+    )]
+    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
+}
+
+/// Reads an optional whole number.
+pub(super) fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(field: D) -> Result<Option<T>, D::Error> {
+    let number = Option::<Whole<T>>::deserialize(field)?;
+    Ok(number.map(|Whole(number)| number))
+}
+
+/// Reads a present whole number as `Some`, including an explicit null.
+#[expect(clippy::option_option, reason = "an absent field differs from null")]
+pub(super) fn named_whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(
+    field: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    whole(field).map(Some)
 }
 
 /// Extracts the variables of the path.

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Problem,
     audit::Changed,
-    body::{Body, Name, Path, Query},
+    body::{Body, Name, Path, Query, whole},
     problems::Problems,
 };
 
@@ -33,6 +33,7 @@ pub(super) struct NewMessage {
     #[schema(min_length = 1)]
     client_id: Option<String>,
     /// The seq of the message that this one replies to.
+    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     reply_to: Option<u64>,
     /// The ids of the mentioned users.

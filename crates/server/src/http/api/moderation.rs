@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{
     Problem,
     audit::Changed,
-    body::{Name, OptionalBody, Path, Query},
+    body::{Name, OptionalBody, Path, Query, whole},
     page::{PageQuery, cut},
     problems::Problems,
 };
@@ -20,6 +20,7 @@ use crate::scope::Caller;
 #[serde(deny_unknown_fields)]
 pub(super) struct ImposeSanction {
     /// When it ends by itself, in milliseconds since 1970. Without it, it lasts until it is deleted.
+    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1)]
     until: Option<i64>,
     /// Why, for people.

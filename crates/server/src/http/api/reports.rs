@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Problem,
     audit::Changed,
-    body::{Body, Path, Query},
+    body::{Body, Path, Query, whole},
     page::{PageQuery, cursor_key, cut, page_limit},
     problems::Problems,
 };
@@ -72,6 +72,7 @@ pub(super) struct ReportQuery {
 pub(super) struct Resolve {
     action: Action,
     /// When the mute or ban ends by itself, in milliseconds since 1970. Without it, it never does.
+    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1)]
     until: Option<i64>,
 }

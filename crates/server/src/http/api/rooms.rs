@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{
     Problem,
     audit::Changed,
-    body::{Name, OptionalBody, Path, Query, named},
+    body::{Name, OptionalBody, Path, Query, named_whole, whole},
     page::{PageQuery, cut},
     problems::Problems,
 };
@@ -33,14 +33,14 @@ pub(super) enum Kind {
 pub(super) struct ChangeRoom {
     kind: Option<Kind>,
     /// The number of messages to keep, if below `history.max_messages`. `null` removes the limit.
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default, deserialize_with = "named_whole")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000)]
     #[expect(clippy::option_option, reason = "an absent field differs from null")]
     history: Option<Option<u64>>,
     /// The members of a private room: exactly these. All other memberships end.
     members: Option<Vec<String>>,
     /// Seconds between two messages of one user, up to `limits.slow_mode`; 0 ends it. Moderators are exempt.
-    #[serde(rename = "slowMode")]
+    #[serde(default, rename = "slowMode", deserialize_with = "whole")]
     #[schema(minimum = 0)]
     slow_mode: Option<u64>,
     /// Whether only moderators may send, edit and react.

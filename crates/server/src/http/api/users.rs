@@ -10,7 +10,7 @@ use http::{header, request::Parts};
 use roomful_chat::{ChatServer, Metadata, Profile, Status, admin};
 use roomful_store::ProfileChange;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{json, value::RawValue};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -69,7 +69,7 @@ pub(super) struct ChangeUser {
     /// The app's own fields, at most `limits.metadata` bytes of JSON.
     #[serde(default, deserialize_with = "named")]
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Option<Map<String, Value>>>,
+    metadata: Option<Option<Box<RawValue>>>,
 }
 
 /// A user's profile.
@@ -224,7 +224,7 @@ pub(super) async fn change(
         avatar: change.avatar,
         metadata: change
             .metadata
-            .map(|metadata| metadata.map(|metadata| Value::Object(metadata).to_string())),
+            .map(|metadata| metadata.map(|metadata| metadata.get().to_owned())),
     };
     let before = UserProfile::of(&user_id, chat.profile(&user_id).await?);
     let after = chat.set_profile(&user_id, change).await?;
