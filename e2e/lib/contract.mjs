@@ -52,6 +52,9 @@ export const definition = ({ $ref }) => document.components.schemas[$ref.split("
 /** Whether the contract accepts this payload. */
 export const accepts = (event, payload) => validator(client.get(event))(payload);
 
+/** False if an older server is under test, which knows less of the contract. */
+const checks = process.env.E2E_CONTRACT !== "off";
+
 function holds(key, what, value) {
   const check = validator(key);
   if (!check(value)) {
@@ -61,11 +64,12 @@ function holds(key, what, value) {
 
 /** Fails if an ack is not as described. Unknown events have no description. */
 export function checkAck(event, ack) {
-  if (client.has(event)) holds(`${client.get(event)}.ack`, `the ack of ${event}`, ack);
+  if (checks && client.has(event)) holds(`${client.get(event)}.ack`, `the ack of ${event}`, ack);
 }
 
 /** Fails if a server event is not as described. */
 export function checkEvent(event, payload) {
+  if (!checks) return;
   assert.ok(server.has(event), `the contract describes no event ${event}`);
   holds(server.get(event), event, payload);
 }
