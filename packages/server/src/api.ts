@@ -1,102 +1,68 @@
-// The HTTP API: one method per call, typed after docs/openapi.json, with retries and pages.
+// The HTTP API: one method per call, typed after docs/openapi.json.
 
+import { Caller, path, search, type RoomfulApiOptions } from "./caller.ts";
 import type { components, operations } from "./openapi.ts";
 
 type Schemas = components["schemas"];
 type Query<O extends keyof operations> = NonNullable<operations[O]["parameters"]["query"]>;
+/** The query of a list in pages, without the cursor, which the client handles itself. */
+type Filter<O extends keyof operations> = Omit<Query<O>, "cursor">;
 
-/** Statuses after which the same request can succeed. */
-const TRANSIENT = new Set([429, 502, 503, 504]);
-/** The longest `Retry-After` that a call waits for, in milliseconds. */
-const LONGEST_WAIT = 60_000;
-/** The first and the longest back-off between attempts, in milliseconds. */
-const BACK_OFF = [250, 5_000] as const;
+/** Milliseconds that an erasure may take: it waits for all nodes, and for every message of the user. */
+const ERASURE = 300_000;
 
-/** Options of the API client. */
-export interface RoomfulApiOptions {
-  /** The value of `ROOMFUL_API_KEY`. */
-  readonly key: string;
-  /** Milliseconds before an attempt counts as failed. Default: 10,000. */
-  readonly timeout?: number;
-  /** Attempts per call. Default: 4. */
-  readonly attempts?: number;
-  /** Another implementation of `fetch`. */
-  readonly fetch?: typeof fetch;
-}
-
-/** A call that failed. */
-export class RoomfulApiError extends Error {
-  /** The server's code, such as `not_found`; `unreachable` if no answer came. */
-  readonly code: string;
-  /** The HTTP status; 0 if no answer came. */
-  readonly status: number;
-  /** Milliseconds to wait before another attempt, if the server named them. */
-  readonly retryAfter: number | undefined;
-
-  constructor(
-    code: string,
-    status: number,
-    message: string,
-    options: ErrorOptions & { readonly retryAfter?: number } = {},
-  ) {
-    super(message, options);
-    this.name = "RoomfulApiError";
-    this.code = code;
-    this.status = status;
-    this.retryAfter = options.retryAfter;
-  }
+/** A line of a user's export. */
+export interface ExportedRow {
+  /** What it is, such as `user`, `membership` or `message`. */
+  readonly type: string;
+  readonly room?: string;
+  readonly [field: string]: unknown;
 }
 
 /** A client of a server's HTTP API. Failed calls reject with a `RoomfulApiError`. */
 export class RoomfulApi {
-  readonly #url: string;
-  readonly #options: RoomfulApiOptions;
+  readonly #caller: Caller;
 
   /** `url` is the server's address, such as `https://chat.example.com`. */
   constructor(url: string, options: RoomfulApiOptions) {
-    this.#url = `${url.replace(/\/+$/, "")}/api/v1`;
-    this.#options = options;
+    this.#caller = new Caller(url, options);
   }
 
   // ---- rooms and members
 
   /** All rooms, ordered by name. Fetches further pages on demand. */
-  rooms(query: Omit<Query<"listRooms">, "cursor"> = {}): AsyncGenerator<Schemas["RoomInfo"]> {
-    return this.#pages("rooms", query, (page: Schemas["Rooms"]) => [page.rooms, page.next]);
+  rooms(query: Filter<"listRooms"> = {}): AsyncGenerator<Schemas["RoomInfo"]> {
+    return this.#caller.pages("rooms", query, (page: Schemas["Rooms"]) => [page.rooms, page.next]);
   }
 
   room(room: string): Promise<Schemas["RoomWithMembers"]> {
-    return this.#call("GET", path`rooms/${room}`);
+    return this.#caller.call("GET", path`rooms/${room}`);
   }
 
   /** Creates or changes a room. */
-  putRoom(room: string, change: Schemas["ChangeRoom"] = {}): Promise<Schemas["RoomInfo"]> {
-    return this.#call("PUT", path`rooms/${room}`, change);
+  putRoom(room: string, change: Schemas["ChangeRoom"] = {}): Promise<Schemas["RoomWithMembers"]> {
+    return this.#caller.call("PUT", path`rooms/${room}`, change);
   }
 
   /** Deletes a room with all its messages. */
   deleteRoom(room: string): Promise<Schemas["RemovedRoom"]> {
-    return this.#call("DELETE", path`rooms/${room}`);
+    return this.#caller.call("DELETE", path`rooms/${room}`);
   }
 
   /** All members of a room. Fetches further pages on demand. */
-  members(
-    room: string,
-    query: Omit<Query<"listMembers">, "cursor"> = {},
-  ): AsyncGenerator<Schemas["Member"]> {
-    return this.#pages(path`rooms/${room}/members`, query, (page: Schemas["Members"]) => [
-      page.members,
-      page.next,
-    ]);
+  members(room: string, query: Filter<"listMembers"> = {}): AsyncGenerator<Schemas["Member"]> {
+    const split = (page: Schemas["Members"]) => [page.members, page.next] as const;
+    return this.#caller.pages(path`rooms/${room}/members`, query, split);
   }
 
   /** Adds a member or changes their role. */
   putMember(room: string, user: string, change: Schemas["ChangeMember"] = {}): Promise<Schemas["Member"]> {
-    return this.#call("PUT", path`rooms/${room}/members/${user}`, change);
+    return this.#caller.call("PUT", path`rooms/${room}/members/${user}`, change);
   }
 
+  /** Removes a member and ends the subscriptions of all their sockets. */
   removeMember(room: string, user: string): Promise<Schemas["RemovedMember"]> {
-    return this.#call("DELETE", path`rooms/${room}/members/${user}`);
+    return this.#caller.call("DELETE", path`rooms/${room}/members/${user}`);
   }
 
   // ---- messages and notifications
@@ -105,11 +71,11 @@ export class RoomfulApi {
   async post(room: string, message: Schemas["NewMessage"]): Promise<Schemas["Sent"]> {
     // The same clientId in all attempts makes them one message.
     const body = { ...message, clientId: message.clientId ?? crypto.randomUUID() };
-    return this.#call("POST", path`rooms/${room}/messages`, body);
+    return this.#caller.call("POST", path`rooms/${room}/messages`, body);
   }
 
   messages(room: string, query: Query<"readMessages"> = {}): Promise<Schemas["History"]> {
-    return this.#call("GET", path`rooms/${room}/messages${search(query)}`);
+    return this.#caller.call("GET", path`rooms/${room}/messages` + search(query));
   }
 
   /** All messages of a room after a seq, oldest first. Fetches further pages on demand. */
@@ -125,127 +91,220 @@ export class RoomfulApi {
   /** Posts a notification. Pass an `id` of your own to be able to repeat the call after a crash. */
   async notify(notification: Schemas["NewNotification"]): Promise<Schemas["PostedNotification"]> {
     const body = { ...notification, id: notification.id ?? crypto.randomUUID() };
-    return this.#call("POST", "notifications", body);
+    return this.#caller.call("POST", "notifications", body);
   }
 
   // ---- users
 
-  /** A user's true state, with devices. For your backend only: it shows invisible users. */
+  /** A user's true state, with profile and devices. For your backend only: it shows invisible users. */
   user(user: string): Promise<Schemas["User"]> {
-    return this.#call("GET", path`users/${user}`);
+    return this.#caller.call("GET", path`users/${user}`);
+  }
+
+  /** Changes a user's profile. Absent fields keep their value, `null` removes one. */
+  changeUser(user: string, change: Schemas["ChangeUser"]): Promise<Schemas["UserProfile"]> {
+    return this.#caller.call("PUT", path`users/${user}`, change);
   }
 
   /** Users' presence as other users see it. */
   async presence(users: readonly string[]): Promise<Schemas["Presence"][]> {
-    const answer: Schemas["Presences"] = await this.#call(
-      "GET",
-      `presence${search({ users: users.join(",") })}`,
-    );
+    const at = `presence${search({ user: users })}`;
+    const answer: Schemas["Presences"] = await this.#caller.call("GET", at);
     return answer.users;
   }
 
   /** Closes a user's connections. They can connect again with a valid token. */
   disconnect(user: string): Promise<Schemas["Disconnected"]> {
-    return this.#call("POST", path`users/${user}/disconnect`);
+    return this.#caller.call("POST", path`users/${user}/disconnect`);
   }
 
   /** Closes a user's connections and refuses all tokens issued before now. */
   revoke(user: string): Promise<Schemas["VoidedTokens"]> {
-    return this.#call("POST", path`users/${user}/revoke`);
+    return this.#caller.call("POST", path`users/${user}/revoke`);
+  }
+
+  /**
+   * All that is stored about a user, row by row; no row for an unknown user. If the rows end with an error,
+   * the export is incomplete: start again.
+   */
+  exportUser(user: string): AsyncGenerator<ExportedRow> {
+    return this.#caller.lines(path`users/${user}/export`);
+  }
+
+  /**
+   * Erases a user everywhere, and resolves when all is done. Their messages are deleted, or stay without
+   * their name. An attempt may take five minutes.
+   */
+  eraseUser(user: string, messages: Query<"eraseUser">["messages"]): Promise<Schemas["ErasedUser"]> {
+    const at = path`users/${user}` + search({ messages });
+    return this.#caller.call("DELETE", at, undefined, { atLeast: ERASURE });
+  }
+
+  // ---- bans and mutes
+
+  /** Bans a user in all rooms: ends their memberships and connections, and refuses new ones. */
+  putBan(user: string, sanction: Schemas["ImposeSanction"] = {}): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("PUT", path`users/${user}/ban`, sanction);
+  }
+
+  /** Ends a user's ban in all rooms. Bans in single rooms stay. */
+  removeBan(user: string): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("DELETE", path`users/${user}/ban`);
+  }
+
+  /** The bans that hold in all rooms, ordered by user. Fetches further pages on demand. */
+  bans(query: Filter<"listBans"> = {}): AsyncGenerator<Schemas["Sanction"]> {
+    return this.#sanctions("bans", query);
+  }
+
+  /** Mutes a user in all rooms: they can't send, edit and react. */
+  putMute(user: string, sanction: Schemas["ImposeSanction"] = {}): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("PUT", path`users/${user}/mute`, sanction);
+  }
+
+  /** Ends a user's mute in all rooms. Mutes in single rooms stay. */
+  removeMute(user: string): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("DELETE", path`users/${user}/mute`);
+  }
+
+  /** The mutes that hold in all rooms, ordered by user. Fetches further pages on demand. */
+  mutes(query: Filter<"listMutes"> = {}): AsyncGenerator<Schemas["Sanction"]> {
+    return this.#sanctions("mutes", query);
+  }
+
+  /** Bans a user in a room: ends their membership, and refuses joins. */
+  putRoomBan(
+    room: string,
+    user: string,
+    sanction: Schemas["ImposeSanction"] = {},
+  ): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("PUT", path`rooms/${room}/bans/${user}`, sanction);
+  }
+
+  /** Ends a user's ban in a room. */
+  removeRoomBan(room: string, user: string): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("DELETE", path`rooms/${room}/bans/${user}`);
+  }
+
+  /** The bans of a room, ordered by user. Fetches further pages on demand. */
+  roomBans(room: string, query: Filter<"listRoomBans"> = {}): AsyncGenerator<Schemas["Sanction"]> {
+    return this.#sanctions(path`rooms/${room}/bans`, query);
+  }
+
+  /** Mutes a user in a room. */
+  putRoomMute(
+    room: string,
+    user: string,
+    sanction: Schemas["ImposeSanction"] = {},
+  ): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("PUT", path`rooms/${room}/mutes/${user}`, sanction);
+  }
+
+  /** Ends a user's mute in a room. */
+  removeRoomMute(room: string, user: string): Promise<Schemas["Sanction"]> {
+    return this.#caller.call("DELETE", path`rooms/${room}/mutes/${user}`);
+  }
+
+  /** The mutes of a room, ordered by user. Fetches further pages on demand. */
+  roomMutes(room: string, query: Filter<"listRoomMutes"> = {}): AsyncGenerator<Schemas["Sanction"]> {
+    return this.#sanctions(path`rooms/${room}/mutes`, query);
+  }
+
+  /** A user's ban and mute in all rooms. */
+  async userSanctions(user: string): Promise<Schemas["Sanction"][]> {
+    const answer: Schemas["UserSanctions"] = await this.#caller.call("GET", path`users/${user}/sanctions`);
+    return answer.sanctions;
+  }
+
+  // ---- blocks and reports
+
+  /** Blocks a user for another one, as that one would do. */
+  putBlock(user: string, blocked: string): Promise<Schemas["Block"]> {
+    return this.#caller.call("PUT", path`users/${user}/blocks/${blocked}`);
+  }
+
+  removeBlock(user: string, blocked: string): Promise<Schemas["Block"]> {
+    return this.#caller.call("DELETE", path`users/${user}/blocks/${blocked}`);
+  }
+
+  /** The users whom a user has blocked. Fetches further pages on demand. */
+  blocks(user: string, query: Filter<"listBlocks"> = {}): AsyncGenerator<Schemas["Block"]> {
+    const split = (page: Schemas["Blocks"]) => [page.users, page.next] as const;
+    return this.#caller.pages(path`users/${user}/blocks`, query, split);
+  }
+
+  /** The messages that users have reported, oldest first. Fetches further pages on demand. */
+  reports(query: Filter<"listReports"> = {}): AsyncGenerator<Schemas["Report"]> {
+    const split = (page: Schemas["ReportList"]) => [page.reports, page.next] as const;
+    return this.#caller.pages("moderation/reports", query, split);
+  }
+
+  /** Resolves an open report. If no answer comes, look at the report before you call again. */
+  resolveReport(id: number, decision: Schemas["Resolve"]): Promise<Schemas["Decision"]> {
+    // A second call would find no open report.
+    return this.#caller.call("POST", path`moderation/reports/${id}`, decision, { once: true });
+  }
+
+  // ---- for operators
+
+  /** A page of the audit log, oldest first: the newest records, or those before or after an id. */
+  audit(query: Query<"listAudit"> = {}): Promise<Schemas["AuditRecords"]> {
+    return this.#caller.call("GET", `audit${search(query)}`);
+  }
+
+  /** All records of the audit log after an id, oldest first. Fetches further pages on demand. */
+  async *allAudit(query: Omit<Query<"listAudit">, "before"> = {}): AsyncGenerator<Schemas["AuditItem"]> {
+    for (let { after = 0 } = query; ;) {
+      const { records, more } = await this.audit({ ...query, after });
+      yield* records;
+      const last = records.at(-1);
+      if (!more || !last) return;
+      after = last.id;
+    }
+  }
+
+  /** The connections of the node that answers. Fetches further pages on demand. */
+  connections(query: Filter<"listConnections"> = {}): AsyncGenerator<Schemas["Connection"]> {
+    const split = (page: Schemas["Connections"]) => [page.connections, page.next] as const;
+    return this.#caller.pages("connections", query, split);
+  }
+
+  /** Why a user has or has not got a message. */
+  explain(message: Query<"explainMessage">): Promise<Schemas["Explanation"]> {
+    return this.#caller.call("GET", `explain${search(message)}`);
+  }
+
+  /** The newest records of webhooks and streams, newest first. */
+  async webhookRecords(query: Query<"listRecords"> = {}): Promise<Schemas["Record"][]> {
+    const answer: Schemas["Records"] = await this.#caller.call("GET", `webhooks/records${search(query)}`);
+    return answer.records;
+  }
+
+  /** Sends a record again, whatever its state. */
+  replayRecord(id: string): Promise<Schemas["Replayed"]> {
+    return this.#caller.call("POST", path`webhooks/records/${id}/replay`, undefined, { once: true });
+  }
+
+  /** Sends all dead records again. */
+  replayDeadRecords(): Promise<Schemas["Replayed"]> {
+    return this.#caller.call("POST", "webhooks/replay", undefined, { once: true });
+  }
+
+  /** The name and the scopes of this client's key. */
+  key(): Promise<Schemas["OwnKey"]> {
+    return this.#caller.call("GET", "key");
   }
 
   stats(): Promise<Schemas["Stats"]> {
-    return this.#call("GET", "stats");
+    return this.#caller.call("GET", "stats");
   }
 
-  // ---- inside
-
-  async *#pages<P, T>(
-    at: string,
-    query: object,
-    split: (page: P) => readonly [readonly T[], string | null | undefined],
-  ): AsyncGenerator<T> {
-    for (let cursor: string | null | undefined; ;) {
-      const page: P = await this.#call("GET", `${at}${search({ ...query, ...(cursor && { cursor }) })}`);
-      const [items, next] = split(page);
-      yield* items;
-      if (!next) return;
-      cursor = next;
-    }
+  /** The figures of the last three hours, for the node that answers. */
+  statsHistory(): Promise<Schemas["StatsHistory"]> {
+    return this.#caller.call("GET", "stats/history");
   }
 
-  /** Calls the API, and repeats the call after transient failures: every call is safe to repeat. */
-  async #call<T>(method: string, at: string, body?: object): Promise<T> {
-    const { attempts = 4 } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      const outcome = await this.#attempt<T>(method, at, body);
-      if ("data" in outcome) return outcome.data;
-      const { retryAfter = 0 } = outcome.error;
-      if (attempt >= attempts || !outcome.transient || retryAfter > LONGEST_WAIT) throw outcome.error;
-      const [first, longest] = BACK_OFF;
-      const backOff = Math.min(first * 2 ** (attempt - 1), longest) * (0.5 + Math.random() / 2);
-      await new Promise((resolve) => setTimeout(resolve, outcome.error.retryAfter ?? backOff));
-    }
+  #sanctions(at: string, query: object): AsyncGenerator<Schemas["Sanction"]> {
+    return this.#caller.pages(at, query, (page: Schemas["Sanctions"]) => [page.sanctions, page.next]);
   }
-
-  async #attempt<T>(method: string, at: string, body?: object): Promise<Outcome<T>> {
-    const { key, timeout = 10_000, fetch: send = fetch } = this.#options;
-    let answer: Response;
-    let text: string;
-    try {
-      answer = await send(`${this.#url}/${at}`, {
-        method,
-        headers: { authorization: `Bearer ${key}`, ...(body && { "content-type": "application/json" }) },
-        ...(body && { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(timeout),
-      });
-      text = await answer.text();
-    } catch (cause) {
-      const message = `no answer to ${method} /${at.split("?")[0]}: ${cause instanceof Error ? cause.message : cause}`;
-      return { transient: true, error: new RoomfulApiError("unreachable", 0, message, { cause }) };
-    }
-    if (answer.ok) return { data: JSON.parse(text) as T };
-    const after = retryAfter(answer.headers.get("retry-after"));
-    return { transient: TRANSIENT.has(answer.status), error: problem(answer.status, text, after) };
-  }
-}
-
-type Outcome<T> = { readonly data: T } | { readonly transient: boolean; readonly error: RoomfulApiError };
-
-/** The server's error, or a plain one if a proxy answered instead. */
-function problem(status: number, text: string, after: number | undefined): RoomfulApiError {
-  const options = after === undefined ? {} : { retryAfter: after };
-  try {
-    const { error } = JSON.parse(text) as { error: { code: string; message: string } };
-    return new RoomfulApiError(error.code, status, error.message, options);
-  } catch {
-    return new RoomfulApiError(
-      "unexpected_answer",
-      status,
-      `HTTP ${status}: ${text.slice(0, 200)}`,
-      options,
-    );
-  }
-}
-
-/** Milliseconds, from a number of seconds or a date. */
-function retryAfter(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
-}
-
-/** A path with its names percent-encoded, `.` and `..` too. */
-function path(parts: TemplateStringsArray, ...names: string[]): string {
-  const encode = (name: string) =>
-    name.startsWith("?")
-      ? name
-      : encodeURIComponent(name).replace(/^\.{1,2}$/, (dots) => "%2E".repeat(dots.length));
-  return parts.map((part, n) => part + (n < names.length ? encode(names[n] ?? "") : "")).join("");
-}
-
-/** A query string, with a leading `?`, or nothing. */
-function search(query: object): string {
-  const entries = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-  return entries.length === 0 ? "" : `?${new URLSearchParams(entries.map(([k, v]) => [k, String(v)]))}`;
 }
