@@ -20,6 +20,9 @@ IDEMPOTENCY = {"postMessage": "clientId", "postNotification": "id"}
 """Calls that the server carries out once for each value of a field. The client fills in the field."""
 REPEATABLE_POSTS = {"disconnectUser", "revokeUser"}
 """Other POST calls that may be repeated after a lost answer."""
+SLOW = {"eraseUser": 300}
+"""Calls that the server works on for long, with the seconds that an attempt gets at least."""
+LINES = "application/x-ndjson"
 HEADER = '"""{}. Written by scripts/generate.py from docs/openapi.json."""\n\nfrom __future__ import annotations\n\n'
 
 
@@ -129,7 +132,8 @@ class Operation:
     method: str
     path: str
     summary: str
-    names: list[str]
+    names: list[dict[str, Any]]
+    """The parameters in the path."""
     query: list[dict[str, Any]]
     fields: dict[str, Any]
     required: list[str]
@@ -137,6 +141,8 @@ class Operation:
     answer: str
     items: tuple[str, str] | None
     """For a list in pages: the field with the items, and their type."""
+    lines: bool
+    """Whether the answer is one JSON object a line."""
 
 
 def operations(description: dict[str, Any]) -> Iterator[Operation]:
@@ -159,13 +165,14 @@ def operations(description: dict[str, Any]) -> Iterator[Operation]:
                 method=method.upper(),
                 path=path.removeprefix(PREFIX),
                 summary=call.get("description") or call.get("summary") or call["operationId"],
-                names=[one["name"] for one in parameters if one["in"] == "path"],
+                names=[one for one in parameters if one["in"] == "path"],
                 query=[one for one in query if one["name"] != "cursor"],
                 fields=body.get("properties", {}),
                 required=body.get("required", []),
                 sends_body=media is not None,
                 answer=type_of(answer, "schemas."),
                 items=items_of(answer, query, schemas),
+                lines=LINES in ok.get("content", {}),
             )
 
 
@@ -191,24 +198,20 @@ def items_of(
 
 def method(call: Operation, is_async: bool) -> Iterator[str]:
     optional = "{} | Unset = UNSET"
-    arguments = ["self", *(f"{snake(name)}: str" for name in call.names)]
-    keywords = [
-        f"{snake(field)}: {type_of(of, 'schemas.')}" for field, of in call.fields.items() if field in call.required
-    ]
-    keywords += [
-        f"{snake(field)}: {optional.format(type_of(of, 'schemas.'))}"
-        for field, of in call.fields.items()
-        if field not in call.required
-    ]
-    keywords += [
-        f"{snake(one['name'])}: {optional.format(type_of(one.get('schema', {}), 'schemas.'))}" for one in call.query
-    ]
+    arguments = ["self", *(f"{snake(one['name'])}: {type_of(one['schema'])}" for one in call.names)]
+    keywords: list[str] = []
+    values = [(field, of, field in call.required) for field, of in call.fields.items()]
+    values += [(one["name"], one.get("schema", {}), one.get("required", False)) for one in call.query]
+    # The required ones come first.
+    for name, of, is_required in sorted(values, key=lambda value: not value[2]):
+        kind = type_of(of, "schemas.")
+        keywords.append(f"{snake(name)}: {kind if is_required else optional.format(kind)}")
     if keywords:
         arguments += ["*", *keywords]
-    before = "async def" if is_async else "def"
-    answer = call.answer
-    if call.items:
-        answer = f"{'AsyncIterator' if is_async else 'Iterator'}[{call.items[1]}]"
+    # A generator is called without `await`.
+    before = "async def" if is_async and not call.lines else "def"
+    items = "dict[str, Any]" if call.lines else call.items and call.items[1]
+    answer = f"{'AsyncIterator' if is_async else 'Iterator'}[{items}]" if items else call.answer
     signature = f"    {before} {snake(call.id)}({', '.join(arguments)}) -> {answer}:"
     if len(signature) <= WIDTH:
         yield signature
@@ -222,7 +225,7 @@ def method(call: Operation, is_async: bool) -> Iterator[str]:
 
 def body(call: Operation, wait: str) -> Iterator[str]:
     template = re.sub(r"\{[^}]*\}", "{}", call.path)
-    where = ", ".join([json.dumps(template), *map(snake, call.names)])
+    where = ", ".join([json.dumps(template), *(snake(one["name"]) for one in call.names)])
     key = IDEMPOTENCY.get(call.id)
     query = ", ".join(f"{one['name']}={snake(one['name'])}" for one in call.query)
     fields = []
@@ -233,7 +236,11 @@ def body(call: Operation, wait: str) -> Iterator[str]:
     if fields:
         yield from assignment("        fields = given", ", ".join(fields))
     sent = "fields" if fields else "{}" if call.sends_body else "None"
-    send = f'Call("{call.method}", path({where}), {{}}, {sent}, {repeatable})'
+    at_least = f", at_least={SLOW[call.id]}" if call.id in SLOW else ""
+    send = f'Call("{call.method}", path({where}), {{}}, {sent}, {repeatable}{at_least})'
+    if call.lines:
+        yield from assignment("        return self._lines", send)
+        return
     if not call.items:
         send = send.replace("{}, ", f"given({query}), ", 1) if query else send
         yield from assignment(f"        answer: {call.answer} = {wait}self._send", send)
@@ -278,6 +285,24 @@ def every_message(is_async: bool) -> list[str]:
     ]
 
 
+def every_record(is_async: bool) -> list[str]:
+    """A generator over all records of the audit log, which `listAudit` gives in pages."""
+    before, wait, kind = ("async def", "await ", "AsyncIterator") if is_async else ("def", "", "Iterator")
+    return [
+        f"    {before} all_audit(",
+        "        self, *, after: int = 0, actor: str | Unset = UNSET, action: str | Unset = UNSET",
+        f"    ) -> {kind}[schemas.AuditItem]:",
+        '        """All records of the audit log after an id, oldest first. Fetches pages on demand."""',
+        "        while True:",
+        f"            page = {wait}self.list_audit(after=after, actor=actor, action=action)",
+        '            for record in page["records"]:',
+        "                yield record",
+        '                after = record["id"]',
+        '            if not page["more"] or not page["records"]:',
+        "                return",
+    ]
+
+
 def api_file(description: dict[str, Any]) -> str:
     calls = list(operations(description))
     text = HEADER.format("The clients: one method for each call of the HTTP API")
@@ -289,8 +314,8 @@ def api_file(description: dict[str, Any]) -> str:
         text += f'\n\nclass {name}({base}):\n    """{what}. Failed calls raise `RoomfulError`."""\n'
         for call in calls:
             text += "\n" + "\n".join(method(call, is_async)) + "\n"
-        if any(call.id == "readMessages" for call in calls):
-            text += "\n" + "\n".join(every_message(is_async)) + "\n"
+        for lines in (every_message(is_async), every_record(is_async)):
+            text += "\n" + "\n".join(lines) + "\n"
     return text
 
 

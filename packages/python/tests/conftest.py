@@ -27,10 +27,21 @@ _spec.loader.exec_module(starters)
 
 @dataclass(frozen=True)
 class Server:
-    """A running server, and the endpoint of its webhooks."""
+    """A running server, and the endpoints of its webhooks and hooks."""
 
     url: str
     receiver: Receiver
+
+
+def hook(receiver: Receiver, event: str, path: str, rooms: str | None) -> str:
+    """The setting of a hook, as TOML."""
+    fields = [
+        f'name = "{event} {path}", event = "{event}"',
+        f'url = "{receiver.url}{path}", secret = "{receiver.secret}"',
+        'on_failure = "refuse", timeout = "15s"',
+        *([f'rooms = ["{rooms}"]'] if rooms else []),
+    ]
+    return f"{{ {', '.join(fields)} }}"
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +50,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     binary = starters.binary("ROOMFUL_BIN", "roomful")
     command = [binary, "serve", "--listen", "127.0.0.1:0", "--data", folder / "data"]
     with Receiver() as receiver:
-        webhook = f'url = "{receiver.url}", secret = "{receiver.secret}", events = ["message.created"]'
+        address = f'url = "{receiver.url}/webhook", secret = "{receiver.secret}"'
+        # Without `rooms`, a hook is asked about all rooms. Hooks of the guides have routes of their own.
+        hooks = [
+            ("message.send", "/hook", "hooked-*"),
+            ("room.join", "/hook", "hooked-*"),
+            ("connect", "/hook", None),
+            ("message.send", "/hooks/message", "guide-*"),
+            ("room.join", "/hooks/join", "guide-*"),
+            ("message.send", "/hooks/text", "readme-*"),
+        ]
         variables = {
             "ROOMFUL_AUTH_SECRET": SECRET,
             "ROOMFUL_API_KEY": API_KEY,
             "ROOMFUL_LIMITS": "off",
-            "ROOMFUL__WEBHOOKS": f"[{{ {webhook} }}]",
+            "ROOMFUL__WEBHOOKS": f'[{{ {address}, events = ["message.created"] }}]',
+            "ROOMFUL__HOOKS": f"[{', '.join(hook(receiver, *one) for one in hooks)}]",
         }
         for url in starters.running(folder, command, variables):
             yield Server(url, receiver)

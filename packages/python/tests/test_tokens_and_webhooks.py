@@ -1,10 +1,9 @@
 """Tokens that the real server accepts, and webhooks that it sends."""
 
-import json
 import time
 
-import httpx
 import pytest
+from chat_user import ChatUser
 from conftest import SECRET, Server
 
 from roomful import Roomful, WebhookError, mint_token, verify_webhook
@@ -12,15 +11,9 @@ from roomful import Roomful, WebhookError, mint_token, verify_webhook
 
 def test_the_server_accepts_a_token(server: Server) -> None:
     token = mint_token(SECRET, "carol", name="Carol", rooms=["team-*"], ttl=60)
-    with httpx.Client(base_url=server.url) as http:
-        path = "/socket.io/?EIO=4&transport=polling"
-        sid = json.loads(http.get(path).text[1:])["sid"]
-        http.post(f"{path}&sid={sid}", content=f'40{{"token":"{token}"}}')
-        answer = http.get(f"{path}&sid={sid}").text
-        assert answer.startswith("40"), answer
-        while '"session"' not in answer:
-            answer = http.get(f"{path}&sid={sid}").text
-        assert '"userId":"carol"' in answer
+    with ChatUser(server.url, token) as carol:
+        ack = carol.ask("user:get", {"users": ["carol"]})
+    assert ack["data"]["users"][0]["name"] == "Carol"
 
 
 def test_a_token_needs_a_long_secret_and_a_positive_lifetime() -> None:

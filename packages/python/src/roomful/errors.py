@@ -9,9 +9,9 @@ class RoomfulError(Exception):
     def __init__(self, code: str, status: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.code = code
-        """The server's code, such as `not_found`; `unreachable` if no answer came."""
+        """The server's code, such as `not_found`; `unreachable` if no answer came, or only a part of it."""
         self.status = status
-        """The HTTP status; 0 if no answer came."""
+        """The HTTP status; 0 if no answer came, or only a part of it."""
         self.message = message
         self.retry_after = retry_after
         """Seconds to wait before another attempt, if the server named them."""
@@ -21,4 +21,4 @@ class RoomfulError(Exception):
 
 
 class WebhookError(Exception):
-    """A webhook that is not from the server, or was tampered with. Answer it with 401."""
+    """A request that is not from the server, or was tampered with. Answer it with 401."""
