@@ -4,16 +4,22 @@
 //
 //   node scripts/doc-code.mjs FOLDER    only files below this folder
 
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "..");
 const BLOCK = /<!-- test: (\S+) -->\n+```\w*\n([^]*?)\n```/g;
 
-/** Markdown files of a folder, without those of decisions. */
-const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)].filter(
-  (name) => name.endsWith(".md"),
-);
+/** The pages for readers: the READMEs, and the files of docs/, without its decisions. */
+const pages = [
+  "README.md",
+  ...readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+  ...readdirSync(join(root, "packages"))
+    .map((name) => `packages/${name}/README.md`)
+    .filter((path) => existsSync(join(root, path))),
+];
 
 const [below = ""] = process.argv.slice(2);
 const blocks = pages.flatMap((page) =>
@@ -26,5 +32,6 @@ for (const folder of new Set(blocks.map(({ path }) => dirname(join(root, path)))
   rmSync(folder, { recursive: true, force: true });
 for (const { page, path, code } of blocks) {
   mkdirSync(dirname(join(root, path)), { recursive: true });
-  writeFileSync(join(root, path), `// Written by scripts/doc-code.mjs from ${page}.\n\n${code}\n`);
+  const comment = path.endsWith(".py") ? "#" : "//";
+  writeFileSync(join(root, path), `${comment} Written by scripts/doc-code.mjs from ${page}.\n\n${code}\n`);
 }

@@ -35,6 +35,7 @@ declare global {
   function render(messages: unknown): void;
   function toast(text: string): void;
   function archive(message: { seq: number }): void;
+  function save(row: object): Promise<void>;
   const process: { env: Record<string, string> };
 }`;
 
