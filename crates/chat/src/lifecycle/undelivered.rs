@@ -12,6 +12,9 @@ use crate::clock::Clock;
 const UNDELIVERED: &str = "undelivered";
 /// Messages checked at a time.
 const BATCH: u32 = 100;
+/// Recipients whose reports one commit writes, and those of one message more. Other writes get their turn between two
+/// commits.
+const RECIPIENTS_PER_COMMIT: usize = 256;
 /// The pause between two checks, in milliseconds.
 const EVERY_MS: i64 = 500;
 
@@ -44,7 +47,7 @@ async fn check(outbox: &dyn Outbox, now: i64, users: &dyn OnlineUsers) -> Result
     if checked == 0 {
         return Ok(0);
     }
-    let mut reports = Vec::with_capacity(checked);
+    let (mut reports, mut recipients) = (Vec::new(), 0);
     for mut message in due {
         if !message.last {
             // While the registry fails, all count as online: the check after the full wait reports
@@ -56,13 +59,20 @@ async fn check(outbox: &dyn Outbox, now: i64, users: &dyn OnlineUsers) -> Result
             });
             message.waiting = offline.unwrap_or_default();
         }
+        recipients += message.waiting.len();
         reports.push(UndeliveredReport {
             room: message.room,
             seq: message.seq,
             last: message.last,
             users: message.waiting,
         });
+        if recipients >= RECIPIENTS_PER_COMMIT {
+            outbox.report_undelivered(std::mem::take(&mut reports)).await?;
+            recipients = 0;
+        }
     }
-    outbox.report_undelivered(reports).await?;
+    if !reports.is_empty() {
+        outbox.report_undelivered(reports).await?;
+    }
     Ok(checked)
 }

@@ -52,6 +52,7 @@ impl Write for Moderate {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<AppendResult> {
         announce(batch, self.act.room(), &self.control, |batch| {
+            *batch.unmoderated = false;
             for statement in statements(&self.act) {
                 execute(batch.conn, &statement)?;
             }
@@ -90,7 +91,7 @@ fn announce<'c>(
 /// Appends what several callers want appended, in their order. Answers a result for each.
 pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite::Result<Vec<AppendResult>> {
     let allowances = allow(batch, appends)?;
-    let guards = guards::guards(batch.conn, appends)?;
+    let guards = guards::guards(batch, appends)?;
     let loaded = load(batch, &Touched::by(appends), allowances, guards)?;
     let mut plan = Plan::of(appends, loaded, batch.limits());
     write(batch.conn, &plan)?;

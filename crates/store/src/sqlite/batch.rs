@@ -28,6 +28,8 @@ pub(super) struct Batch<'c> {
     pub(super) quotas: Quotas,
     /// What users may append without a look into the database.
     pub(super) reservations: &'c mut Reservations,
+    /// True if the store is known to have no sanction, rule, block or erasure. Whatever adds one sets it to false.
+    pub(super) unmoderated: &'c mut bool,
     pub(super) outbox: &'c OutboxOptions,
     /// Entries that were rejected for a quota: for the bytes of the day, and for the edits of a message.
     pub(super) rejected: [u64; 2],
@@ -55,6 +57,7 @@ impl<'c> Batch<'c> {
         conn: &'c Connection,
         options: &'c Options,
         reservations: &'c mut Reservations,
+        unmoderated: &'c mut bool,
     ) -> Self {
         Self {
             conn,
@@ -62,6 +65,7 @@ impl<'c> Batch<'c> {
             reactions: options.reactions,
             quotas: options.quotas,
             reservations,
+            unmoderated,
             outbox: &options.outbox,
             rejected: [0; 2],
             recorded: false,

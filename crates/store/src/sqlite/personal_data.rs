@@ -45,6 +45,7 @@ impl Write for Begin {
             anonymise,
             before,
         } = &self.0;
+        *batch.unmoderated = false;
         let conn = batch.conn;
         conn.prepare_cached(NOTE)?
             .execute(params![user_id, alias, anonymise, before])?;

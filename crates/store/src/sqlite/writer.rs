@@ -108,6 +108,7 @@ impl Writer {
             watermark,
             options: options.clone(),
             reservations: Reservations::new(options.quotas.daily_bytes),
+            unmoderated: false,
             metrics,
             recorded: recorded.clone(),
             position,
@@ -174,6 +175,8 @@ struct Committer {
     watermark: Option<Watermark>,
     options: Options,
     reservations: Reservations,
+    /// See [`Batch::unmoderated`].
+    unmoderated: bool,
     metrics: Arc<Metrics>,
     /// Notified of each commit that wrote to the outbox.
     recorded: watch::Sender<()>,
@@ -193,7 +196,13 @@ impl Commit<Queued> for Committer {
             self.erasures.request();
             return Ok(());
         }
-        let committed = transact(&mut self.conn, &self.options, &mut self.reservations, batch);
+        let committed = transact(
+            &mut self.conn,
+            &self.options,
+            &mut self.reservations,
+            &mut self.unmoderated,
+            batch,
+        );
         let Committed {
             recorded,
             erased,
@@ -238,10 +247,11 @@ fn transact(
     conn: &mut Connection,
     options: &Options,
     reservations: &mut Reservations,
+    unmoderated: &mut bool,
     writes: &mut [Queued],
 ) -> rusqlite::Result<Committed> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut batch = Batch::new(&transaction, options, reservations);
+    let mut batch = Batch::new(&transaction, options, reservations, unmoderated);
     apply(&mut batch, writes)?;
     let (recorded, erased, rejected) = (batch.recorded, batch.erased, batch.rejected);
     let position = batch.flush()?;

@@ -69,6 +69,7 @@ async fn steps(messages: u64) -> Vec<(&'static str, u64)> {
                 conn,
                 options,
                 &mut Reservations::new(0),
+                &mut false,
             ))
         }
     };
