@@ -16,11 +16,6 @@ pub(crate) const MAY_ENTER: &str = "NOT EXISTS (SELECT 1 FROM sanctions
 /// The sanctions of a user that hold at a time, in a room and in all rooms.
 pub(crate) const SANCTIONS_OF: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
     WHERE room_id IN (0, $1) AND user_id = $2 AND until > $3 ORDER BY room_id, kind";
-/// The mute of a user that ends last, of those that hold at a time in a room and in all rooms.
-pub(crate) const MUTE_OF: &str = "SELECT until, reason FROM sanctions
-    WHERE room_id IN (0, $1) AND user_id = $2 AND kind = 1 AND until > $3 ORDER BY until DESC LIMIT 1";
-/// When a user last sent a message into a room in slow mode.
-pub(crate) const LAST_SEND: &str = "SELECT at FROM last_sends WHERE room_id = $1 AND user_id = $2";
 /// A page of the sanctions of a room and kind that hold at a time, with the same columns.
 pub(crate) const SANCTIONS: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
     WHERE room_id = $1 AND kind = $2 AND user_id > $3 AND until > $4 ORDER BY user_id LIMIT $5";

@@ -1,7 +1,7 @@
 //! Sanctions, blocks and rules of rooms in SQLite.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     SqliteStore,
@@ -14,9 +14,7 @@ use super::{
 use crate::{
     AppendResult, Block, ModerationAct, Mute, NewEntry, Restrictions, RoomId, RoomRules, Sanction,
     SanctionPage, StoreError,
-    append::{
-        BLOCKS, FORGET_SANCTIONS, LAST_SEND, MESSAGES_OF, MODERATORS, MUTE_OF, SANCTIONS, SANCTIONS_OF,
-    },
+    append::{BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
     moderation::{end_of, room_of, scope},
     store::Moderation,
 };
@@ -51,22 +49,28 @@ fn sanction(row: &Row<'_>) -> rusqlite::Result<Sanction> {
 }
 
 fn restrictions(conn: &Connection, room: RoomId, user: &str, now: i64) -> rusqlite::Result<Restrictions> {
-    let mute = conn
-        .prepare_cached(MUTE_OF)?
+    const SQL: &str = "SELECT coalesce(r.frozen, 0), coalesce(r.slow_mode, 0), l.at, m.until, m.reason
+        FROM (SELECT 1)
+        LEFT JOIN room_rules r ON r.room_id = ?1
+        LEFT JOIN last_sends l ON l.room_id = ?1 AND l.user_id = ?2
+        LEFT JOIN (SELECT until, reason FROM sanctions
+            WHERE room_id IN (0, ?1) AND user_id = ?2 AND kind = 1 AND until > ?3
+            ORDER BY until DESC LIMIT 1) m";
+    conn.prepare_cached(SQL)?
         .query_row(params![room, user, now], |row| {
-            Ok(Mute {
-                until: end_of(row.get(0)?),
-                reason: row.get(1)?,
+            let (until, reason) = (row.get::<_, Option<i64>>(3)?, row.get(4)?);
+            Ok(Restrictions {
+                rules: RoomRules {
+                    frozen: row.get(0)?,
+                    slow_mode_ms: row.get(1)?,
+                },
+                last_send: row.get(2)?,
+                mute: until.map(|until| Mute {
+                    until: end_of(until),
+                    reason,
+                }),
             })
-        });
-    let last_send = conn
-        .prepare_cached(LAST_SEND)?
-        .query_row(params![room, user], |row| row.get(0));
-    Ok(Restrictions {
-        rules: rules(conn, room)?,
-        last_send: last_send.optional()?,
-        mute: mute.optional()?,
-    })
+        })
 }
 
 #[async_trait]
