@@ -35,8 +35,8 @@ function withReaction(message: Message, { emoji = "", removed, userId, mine: own
   const known = all.find((other) => other.emoji === emoji);
   const told = known && own ? known.mine : undefined;
   const there = told ?? known?.userIds.includes(userId) ?? false;
-  // Beyond the bounded list, the client cannot tell whether another user is counted. It trusts a removal, since
-  // the server sends one only if it took effect.
+  // Beyond the bounded list, the client cannot tell whether another user is counted. It trusts a removal,
+  // since the server sends one only if it took effect.
   const beyond = told === undefined && known !== undefined && known.count > known.userIds.length;
   if (removed ? !there && !beyond : there) return message;
   const userIds = known?.userIds.filter((other) => other !== userId) ?? [];

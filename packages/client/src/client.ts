@@ -37,7 +37,7 @@ export interface RoomfulClientOptions extends ConnectionOptions {
   /** Where rooms and unsent messages are kept across reloads. Default: memory. */
   readonly persistence?: "indexeddb" | "memory";
   /**
-   * Separates the data of several users on one device, if they take turns. Default: the server's URL. Without it,
+   * Separates the data of several users who take turns on one device. Default: the server's URL. Without it,
    * the data of a user is removed when another one signs in.
    */
   readonly profile?: string;
@@ -159,8 +159,8 @@ export class RoomfulClient {
   }
 
   /**
-   * Disconnects, and removes everything from the device: cached rooms and unsent messages. The user's other tabs
-   * do the same.
+   * Disconnects, and removes everything from the device: cached rooms and unsent messages. The user's other
+   * tabs do the same.
    */
   async signOut(): Promise<void> {
     this.#tabs.tell({ signedOut: true });

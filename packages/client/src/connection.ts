@@ -14,7 +14,7 @@ const PROBE_TIMEOUT = 3_000;
 const BACK_OFF = [1_000, 30_000] as const;
 /** A token is refreshed this many milliseconds before it expires. */
 const REFRESH_BEFORE = 60_000;
-/** Milliseconds between two looks at the clock, and the time between them that shows that the device slept. */
+/** Milliseconds between two looks at the clock, and the least time between them that shows a sleep. */
 const [TICK, LONGEST_TICK] = [1_000, 5_000];
 /** The longest delay of a timer; browsers run longer ones at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;

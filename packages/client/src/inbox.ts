@@ -165,7 +165,7 @@ export class Inbox implements Store<InboxSnapshot> {
     return wanted() ? rows : undefined;
   }
 
-  /** The rows of a load, and instead of some of them the live rows that changed meanwhile. */
+  /** The rows of a load, with the counts and newer messages of live rows that changed meanwhile. */
   #withLive(rows: readonly InboxRow[]): InboxRow[] {
     const loaded = new Map(rows.map((row) => [row.room, row]));
     const present = new Map(this.getSnapshot().rooms.map((row) => [row.room, row]));
@@ -181,7 +181,11 @@ export class Inbox implements Store<InboxSnapshot> {
     const others = rows.filter(
       ({ room }) => !names.has(room) && (!this.#touched.has(room) || present.has(room)),
     );
-    return [...risen, ...others.map((row) => live.get(row.room) ?? row)];
+    const counted = others.map((row) => {
+      const { unread, mentions } = live.get(row.room) ?? row;
+      return { ...row, unread, mentions };
+    });
+    return [...risen, ...counted];
   }
 
   /** Changes a row. With a newer message, it moves to the top. */

@@ -65,13 +65,14 @@ export class LawChecker {
   /** A new window begins, which has every entry up to `upTo`. Entries after it may have arrived. */
   restart(upTo: number): void {
     this.#begins = true;
+    this.#removed = 0;
     this.#upTo = upTo;
     for (const number of this.#arrived.keys()) if (number <= upTo) this.#arrived.delete(number);
   }
 
-  /** The connection is lost, and with it the entries that wait for others before them. */
-  disconnected(): void {
-    this.#arrived.clear();
+  /** The connection is lost, and with it the entries after `upTo`, which wait for others before them. */
+  disconnected(upTo: number): void {
+    for (const number of this.#arrived.keys()) if (number > upTo) this.#arrived.delete(number);
   }
 
   /** What was counted since the last report, or undefined if nothing was. */

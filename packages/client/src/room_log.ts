@@ -151,7 +151,7 @@ export class RoomLog {
    */
   disconnected(): void {
     this.#ahead.clear();
-    this.laws.disconnected();
+    this.laws.disconnected(this.#upTo);
     this.#head = this.#upTo;
   }
 

@@ -117,22 +117,26 @@ describe("a long absence", () => {
 
 test("a backlog of 10,000 messages is read back to its beginning", async () => {
   await server.shutDown();
-  const lines = [{ type: "room", room: "huge" } as object, { type: "member", room: "huge", userId: "alice" }];
+  const room = "huge";
+  const lines: object[] = [
+    { type: "room", room },
+    { type: "member", room, userId: "alice" },
+  ];
   for (let n = 1; n <= 10_000; n++)
-    lines.push({ type: "message", room: "huge", id: `m${n}`, userId: "bob", text: `text ${n}`, at: Date.now() });
+    lines.push({ type: "message", room, id: `m${n}`, userId: "bob", text: `text ${n}`, at: Date.now() });
   const file = join(server.folder, "huge.ndjson");
   writeFileSync(file, lines.map((line) => JSON.stringify(line)).join("\n"));
   server.command("import", file);
   await server.start();
 
   const client = clientFor(server, "alice");
-  const room = await enter(client, "huge");
-  await room.jumpTo(1);
-  const { messages, hasOlder } = room.getSnapshot();
+  const view = await enter(client, room);
+  await view.jumpTo(1);
+  const { messages, hasOlder } = view.getSnapshot();
   expect(messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 10_000 }, (_, i) => i + 1));
   expect(hasOlder).toBe(false);
-  await room.send({ text: "the newest" }).sent;
-  await until(room, (snapshot) => snapshot.messages.at(-1)?.seq === 10_001);
+  await view.send({ text: "the newest" }).sent;
+  await until(view, (snapshot) => snapshot.messages.at(-1)?.seq === 10_001);
   expect(client.laws.violations).toEqual(LAWFUL);
 });
 

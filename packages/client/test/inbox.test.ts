@@ -75,6 +75,19 @@ test("a load that takes long does not undo live rows, nor a later load", async (
   expect([...listed.mock.lastCall![0]]).toEqual(["d"]);
 });
 
+test("counts that change during a load do not bring back an older message", async () => {
+  const { inbox, asked, shown } = slow();
+  const first = inbox.load();
+  asked[0]!.answer({ rooms: [row("a", 5)] });
+  await first;
+  const second = inbox.load();
+  inbox.counted("a", 2, 0);
+  asked[1]!.answer({ rooms: [row("a", 8, 3)] });
+  await second;
+  expect(shown()).toEqual([["a", 8, 2]]);
+  expect(inbox.getSnapshot().rooms[0]?.lastMessage?.text).toBe("text 8");
+});
+
 test("a load that the rate limit refuses goes on with the same page", async () => {
   const { inbox, asked, shown } = slow();
   const loading = inbox.load();

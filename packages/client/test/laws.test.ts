@@ -45,6 +45,14 @@ describe("a snapshot", () => {
   });
 });
 
+test("a page that arrives right before the connection is lost is no hole", () => {
+  const laws = checker();
+  laws.disconnected(6);
+  laws.handedOut(messages(1, 2, 3, 4, 5, 6), 6);
+  laws.handedOut(messages(1, 2, 3, 4, 5, 6), 7);
+  expect(laws.counts).toEqual({ entries: 6, violations: { ascending: 0, dense: 1, once: 0 } });
+});
+
 test("a report has what was counted since the last one, and comes again if it was lost", () => {
   const laws = checker();
   laws.handedOut(messages(1, 2, 3, 4, 5, 5), 7);
