@@ -27,6 +27,7 @@ export function Shell({ session, onLeave }: ShellProps) {
       onLeave();
     });
   }, [client, onLeave]);
+  useEffect(() => client.on("signedOut", () => onLeave()), [client, onLeave]);
   return (
     <RoomfulProvider client={client}>
       <Columns session={session} onSignOut={signOut} />

@@ -9,7 +9,11 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::{
     error::ErrorCode,
-    events::{EventKind, moderation::ModerationAction},
+    events::{
+        EventKind,
+        laws::{Law, LawReport},
+        moderation::ModerationAction,
+    },
     recovery::refusal::Refusal,
 };
 
@@ -44,6 +48,9 @@ pub(crate) struct Metrics {
     events: [Counter; EventKind::ALL.len()],
     unknown_events: Counter,
     moderation: [Counter; ModerationAction::ALL.len()],
+    /// Entries that clients checked, and the violations that they found.
+    client_entries_checked: Counter,
+    client_law_violations: [Counter; Law::ALL.len()],
     /// Audit records that failed, and that were written.
     audited: [Counter; 2],
 }
@@ -79,6 +86,9 @@ impl Metrics {
                 let outcome = if written { "written" } else { "failed" };
                 counter!("roomful_audit_records_total", "outcome" => outcome)
             }),
+            client_entries_checked: counter!("roomful_client_entries_checked_total"),
+            client_law_violations: Law::ALL
+                .map(|(name, _)| counter!("roomful_client_law_violations_total", "law" => name)),
             moderation: ModerationAction::ALL
                 .map(|(name, _)| counter!("roomful_moderation_total", "action" => name)),
         }
@@ -121,6 +131,19 @@ impl Metrics {
     pub(crate) fn moderated(&self, action: ModerationAction) {
         if let Some(counter) = self.moderation.get(action as usize) {
             counter.increment(1);
+        }
+    }
+
+    /// A client has reported what it checked.
+    pub(crate) fn client_checked(&self, report: Option<&LawReport>) {
+        let Some(LawReport { entries, violations }) = report else {
+            return;
+        };
+        self.client_entries_checked.increment(*entries);
+        for violated in violations {
+            if let Some(counter) = self.client_law_violations.get(violated.law as usize) {
+                counter.increment(violated.count);
+            }
         }
     }
 
@@ -207,6 +230,9 @@ mod tests {
         }
         for (index, kind) in EventKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
+        }
+        for (index, (_, law)) in Law::ALL.into_iter().enumerate() {
+            assert_eq!(law as usize, index);
         }
         for (index, (_, action)) in ModerationAction::ALL.into_iter().enumerate() {
             assert_eq!(action as usize, index);

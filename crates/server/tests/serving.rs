@@ -45,6 +45,8 @@ async fn probes_metrics_and_page_are_served() {
     for name in [
         "roomful_connections 0",
         "roomful_messages_in_total 0",
+        "roomful_client_entries_checked_total 0",
+        "roomful_client_law_violations_total{law=\"dense\"} 0",
         "roomful_closed_total{cause=\"slow_consumer\"} 0",
         "roomful_outbox_dropped_total{cause=\"volatile\"} 0",
         "process_resident_memory_bytes ",

@@ -30,21 +30,20 @@ export function changed(message: Message, change: Change): Message {
   }
 }
 
-function withReaction(message: Message, { emoji = "", removed, userId }: Change): Message {
+function withReaction(message: Message, { emoji = "", removed, userId, mine: own }: Change): Message {
   const all = message.reactions ?? [];
   const known = all.find((other) => other.emoji === emoji);
-  const there = known?.userIds.includes(userId) ?? false;
-  // Beyond the bounded list, the client cannot tell whether a user is counted. It trusts a removal, since
-  // the server sends one only if it took effect.
-  const beyond = known !== undefined && known.count > known.userIds.length;
+  const told = known && own ? known.mine : undefined;
+  const there = told ?? known?.userIds.includes(userId) ?? false;
+  // Beyond the bounded list, the client cannot tell whether another user is counted. It trusts a removal,
+  // since the server sends one only if it took effect.
+  const beyond = told === undefined && known !== undefined && known.count > known.userIds.length;
   if (removed ? !there && !beyond : there) return message;
+  const userIds = known?.userIds.filter((other) => other !== userId) ?? [];
+  const mine = own ? !removed : (known?.mine ?? false);
   const next: Reaction = removed
-    ? {
-        emoji,
-        userIds: known?.userIds.filter((other) => other !== userId) ?? [],
-        count: (known?.count ?? 1) - 1,
-      }
-    : { emoji, userIds: [...(known?.userIds ?? []), userId], count: (known?.count ?? 0) + 1 };
+    ? { emoji, userIds, count: (known?.count ?? 1) - 1, mine }
+    : { emoji, userIds: [...userIds, userId], count: (known?.count ?? 0) + 1, mine };
   const reactions = known ? all.map((other) => (other === known ? next : other)) : [...all, next];
   return { ...message, reactions: reactions.filter(({ count }) => count > 0) };
 }

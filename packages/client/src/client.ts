@@ -14,23 +14,35 @@ import { Inbox } from "./inbox.ts";
 import { openIndexedDb } from "./indexeddb.ts";
 import type { Law, LawCounts } from "./laws.ts";
 import { Notifications } from "./notifications.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { PresenceWatcher } from "./presence.ts";
 import { Room } from "./room.ts";
+import { RoomCache } from "./room_cache.ts";
 import { MemoryStorage, SafeStorage, type Storage } from "./storage.ts";
 import { WritableStore, type Store } from "./store.ts";
+import { Tabs } from "./tabs.ts";
 
 /** Rooms in one `chat:sync`. */
 const SYNC_ROOMS = 100;
 /** The stored id of the user, so that a cached room knows its own messages before the first connection. */
 const USER = "user";
+/** Rooms whose messages are kept across reloads. */
+const CACHED_ROOMS = 100;
+
+/** What tabs of one user tell each other. */
+type TabMessage = OutboxMessage | { readonly signedOut: true };
 
 /** Options of a client. */
 export interface RoomfulClientOptions extends ConnectionOptions {
   /** Where rooms and unsent messages are kept across reloads. Default: memory. */
   readonly persistence?: "indexeddb" | "memory";
-  /** Separates the data of several users on one device. Default: the server's URL. */
+  /**
+   * Separates the data of several users who take turns on one device. Default: the server's URL. Without it,
+   * the data of a user is removed when another one signs in.
+   */
   readonly profile?: string;
+  /** Rooms whose messages are kept across reloads; the least recently used ones go first. Default: 100. */
+  readonly cachedRooms?: number;
   /** Another implementation of the storage, instead of `persistence`. */
   readonly storage?: Storage;
 }
@@ -56,6 +68,8 @@ export interface ClientEvents {
   roomRemoved: ServerEvents["chat:room_removed"];
   /** A moderator has acted on the user, on a room, or on somebody in a room where the user is a moderator. */
   moderation: ServerEvents["chat:moderation"];
+  /** The user has signed out in another tab, which ends this client, too. */
+  signedOut: undefined;
 }
 
 export class RoomfulClient {
@@ -67,6 +81,10 @@ export class RoomfulClient {
   readonly #connection: Connection;
   readonly #outbox: Outbox;
   readonly #storage: Storage;
+  readonly #cache: RoomCache;
+  readonly #tabs: Tabs<TabMessage>;
+  /** Resolves once the user who was signed in before is known. */
+  readonly #userRestored: Promise<void>;
   readonly #rooms = new Map<string, Room>();
   readonly #listeners = new Map<keyof ClientEvents, Set<(payload: never) => void>>();
   readonly #user = new WritableStore<string | undefined>(undefined);
@@ -75,24 +93,30 @@ export class RoomfulClient {
   constructor(url: string, options: RoomfulClientOptions) {
     const profile = `roomful:${options.profile ?? url}`;
     const persistent = options.storage === undefined && options.persistence === "indexeddb";
-    this.#storage =
-      options.storage ?? (persistent ? new SafeStorage(openIndexedDb(profile)) : new MemoryStorage());
+    const inner = options.storage ?? (persistent ? openIndexedDb(profile) : new MemoryStorage());
+    this.#storage = new SafeStorage(Promise.resolve(inner));
+    this.#cache = new RoomCache(this.#storage, options.cachedRooms ?? CACHED_ROOMS);
+    this.#userRestored = this.#restoreUser();
     this.#connection = new Connection(url, options);
     const { request } = this.#connection;
+    const common = { request, storage: this.#storage, userRestored: this.#userRestored };
     this.blocks = new Blocks(request);
-    this.inbox = new Inbox(request);
+    this.inbox = new Inbox({ ...common, listed: (rooms) => void this.#keepOnly(rooms) });
     this.notifications = new Notifications(request);
     this.presence = new PresenceWatcher(request);
+    this.#tabs = new Tabs(persistent ? profile : undefined, (message) => {
+      if ("signedOut" in message) this.#signedOut();
+      else this.#outbox.heard(message);
+    });
     this.#outbox = new Outbox({
-      storage: this.#storage,
-      request,
+      ...common,
       userId: () => this.userId,
-      shared: persistent ? profile : undefined,
+      tabs: this.#tabs,
+      entering: (room) => this.#rooms.get(room)?.entering ?? false,
       changed: (room) => this.#rooms.get(room)?.pendingChanged(),
       sendRefused: (room, refusal) => this.#rooms.get(room)?.sendRefused(refusal),
     });
     this.#listen();
-    void this.#restoreUser();
   }
 
   /** The state of the connection. */
@@ -130,13 +154,17 @@ export class RoomfulClient {
     for (const room of this.#rooms.values()) room.close();
     this.inbox.close();
     this.#outbox.close();
+    this.#tabs.close();
     this.#connection.close();
   }
 
-  /** Disconnects, and removes everything from the device: cached rooms and unsent messages. */
+  /**
+   * Disconnects, and removes everything from the device: cached rooms and unsent messages. The user's other
+   * tabs do the same.
+   */
   async signOut(): Promise<void> {
-    await this.close();
-    this.#rooms.clear();
+    this.#tabs.tell({ signedOut: true });
+    await this.#end();
     await this.#storage.clear();
   }
 
@@ -148,8 +176,9 @@ export class RoomfulClient {
         name,
         request: this.#connection.request,
         outbox: this.#outbox,
-        storage: this.#storage,
+        cache: this.#cache,
         userId: () => this.userId,
+        userRestored: this.#userRestored,
         moderator: () => this.#connection.roles.includes("moderator"),
         serverNow: this.#connection.serverNow,
         online: () => this.#connection.online,
@@ -206,13 +235,12 @@ export class RoomfulClient {
 
   #listen(): void {
     const connection = this.#connection;
-    connection.on("session", ({ userId }) => {
+    connection.on("session", ({ userId, recovered }) => {
       // A status other than online follows as an event.
       this.#status.set(ONLINE);
       this.#signedIn(userId);
-      void this.#storage.set(USER, userId).catch(() => undefined);
+      void this.#connected(recovered);
     });
-    connection.onConnect((recovered) => void this.#connected(recovered));
     connection.state.subscribe(() => {
       if (connection.state.getSnapshot().state === "online") return;
       this.#outbox.offline();
@@ -227,9 +255,9 @@ export class RoomfulClient {
     connection.on("chat:typing_start", ({ room, userId }) => this.#open(room)?.typed(userId, true));
     connection.on("chat:typing_stop", ({ room, userId }) => this.#open(room)?.typed(userId, false));
     connection.on("chat:message_read", ({ room, userId, seq }) => this.#open(room)?.marked(userId, seq));
-    connection.on("chat:unread", ({ room, unread, mentions }) => {
-      this.#open(room)?.counted(unread, mentions);
-      this.inbox.counted(room, unread, mentions);
+    connection.on("chat:unread", (counts) => {
+      this.#open(counts.room)?.counted(counts.unread, counts.mentions);
+      this.inbox.unread(counts);
     });
     connection.on("chat:member_joined", ({ room }) => this.#open(room)?.membersChanged(true));
     connection.on("chat:member_left", ({ room }) => this.#open(room)?.membersChanged(true));
@@ -283,13 +311,66 @@ export class RoomfulClient {
   }
 
   async #restoreUser(): Promise<void> {
-    const userId = await this.#storage.get(USER).catch(() => undefined);
-    if (typeof userId === "string" && this.userId === undefined) this.#signedIn(userId);
+    const stored = await this.#storage.get(USER);
+    if (typeof stored !== "string") return;
+    if (this.userId === undefined) this.#knowUser(stored);
+    // The session has come first.
+    else if (this.userId !== stored) this.#replaceUser();
   }
 
   #signedIn(userId: string): void {
+    const before = this.userId;
+    if (before === userId) return;
+    this.#knowUser(userId);
+    if (before !== undefined) this.#replaceUser();
+    else void this.#storage.set(USER, userId);
+  }
+
+  #knowUser(userId: string): void {
     this.#user.set(userId);
+    this.#tabs.user = userId;
+    this.#outbox.signedIn();
     for (const room of this.#rooms.values()) room.pendingChanged();
+  }
+
+  /** The storage has the data of another user, who did not sign out: only that of this one stays. */
+  #replaceUser(): void {
+    for (const room of this.#rooms.values()) room.forget();
+    this.inbox.forget();
+    this.#cache.cleared();
+    void this.#storage.clear();
+    void this.#storage.set(USER, this.userId);
+    void this.#outbox.store();
+  }
+
+  /** Disconnects and forgets everything but the storage. */
+  async #end(): Promise<void> {
+    for (const room of this.#rooms.values()) room.forget();
+    this.inbox.forget();
+    this.#outbox.forget();
+    this.#cache.cleared();
+    await this.close();
+    this.#rooms.clear();
+    this.#user.set(undefined);
+  }
+
+  /** The user has signed out in another tab, which clears the storage. */
+  #signedOut(): void {
+    // This tab may have stored rooms since then.
+    for (const { name } of this.#rooms.values()) void this.#cache.delete(name);
+    void this.#end();
+    this.#emit("signedOut", undefined);
+  }
+
+  /** Removes what is kept of rooms that the user has lost while this device was away. */
+  async #keepOnly(rooms: ReadonlySet<string>): Promise<void> {
+    for (const name of await this.#cache.names()) {
+      const room = this.#open(name);
+      // A room with a view learns it from the answer to its join.
+      if (rooms.has(name) || room?.wanted || room?.getSnapshot().joined) continue;
+      if (room) room.lost();
+      else void this.#cache.delete(name);
+    }
   }
 
   /** The room, if the app has asked for it. */
@@ -306,7 +387,9 @@ export class RoomfulClient {
   }
 
   #removed(room: string, error?: Failure): void {
-    this.#open(room)?.lost(error);
+    const open = this.#open(room);
+    if (open) open.lost(error);
+    else void this.#cache.delete(room);
     this.inbox.removed(room);
   }
 
@@ -315,6 +398,7 @@ export class RoomfulClient {
     void this.inbox.load();
     this.blocks.load().catch(() => undefined);
     this.notifications.load().catch(() => undefined);
+    this.#outbox.online();
     const wanted = [...this.#rooms.values()].filter((room) => room.wanted);
     if (recovered) await Promise.all(wanted.map((room) => room.resumed()));
     else {
@@ -323,8 +407,6 @@ export class RoomfulClient {
       const fresh = wanted.filter((room) => room.position === undefined);
       await Promise.all([this.#sync(known), ...fresh.map((room) => room.catchUp())]);
     }
-    // Rooms that no view wants may have unsent messages.
-    for (const name of await this.#outbox.rooms()) this.#outbox.ready(name);
   }
 
   /** Resumes rooms in as few requests as possible. */

@@ -14,6 +14,8 @@ const PROBE_TIMEOUT = 3_000;
 const BACK_OFF = [1_000, 30_000] as const;
 /** A token is refreshed this many milliseconds before it expires. */
 const REFRESH_BEFORE = 60_000;
+/** Milliseconds between two looks at the clock, and the least time between them that shows a sleep. */
+const [TICK, LONGEST_TICK] = [1_000, 5_000];
 /** The longest delay of a timer; browsers run longer ones at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -52,6 +54,8 @@ export class Connection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #state = new WritableStore<ConnectionState>({ state: "idle" });
+  /** True from the `session` event on, which names the user: nothing leaves before. */
+  #ready = false;
   #refused = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #refresh: ReturnType<typeof setTimeout> | undefined;
@@ -73,15 +77,16 @@ export class Connection {
       ...(options.path !== undefined && { path: options.path }),
       ...(options.transports && { transports: options.transports }),
     });
-    this.#socket.on("connect", () => {
-      this.#refused = 0;
-      this.#state.set({ state: "online" });
-    });
     this.#socket.on("disconnect", (reason) => this.#disconnected(reason));
     this.#socket.on("connect_error", (error) => this.#connectError(error));
     this.on("error", (failure) => (this.#lastError = failure));
     this.on("session:ended", (ended) => (this.#lastError = ended));
-    this.on("session", ({ serverTime }) => (this.#clockOffset = serverTime - Date.now()));
+    this.on("session", ({ serverTime }) => {
+      this.#clockOffset = serverTime - Date.now();
+      this.#ready = true;
+      this.#refused = 0;
+      this.#state.set({ state: "online" });
+    });
     this.on("token:expiring", () => void this.#refreshToken());
     if (options.check) this.#socket.onAny((event: string, payload) => this.#check("event", event, payload));
   }
@@ -90,13 +95,8 @@ export class Connection {
     return this.#state;
   }
 
-  /** True if the present connection resumed the previous session. */
-  get recovered(): boolean {
-    return this.#socket.recovered;
-  }
-
   get online(): boolean {
-    return this.#socket.connected;
+    return this.#ready;
   }
 
   /** The roles that the token gives the user in all rooms. */
@@ -135,21 +135,14 @@ export class Connection {
     return () => this.#socket.off(event as string, listener);
   }
 
-  /** Calls `handler` after each connect, and after the events that a recovered session has missed. */
-  onConnect(handler: (recovered: boolean) => void): () => void {
-    const listener = () => handler(this.#socket.recovered);
-    this.#socket.on("connect", listener);
-    return () => this.#socket.off("connect", listener);
-  }
-
   readonly request: Request = async (event, payload) => {
-    if (!this.#socket.connected) throw offline();
+    if (!this.#ready) throw offline();
     this.#check("payload", event, payload);
     let ack: { ok?: boolean; data?: unknown; error?: Failure };
     try {
       ack = await this.#socket.timeout(ACK_TIMEOUT).emitWithAck(event, payload);
     } catch {
-      if (!this.#socket.connected) throw offline();
+      if (!this.#ready) throw offline();
       throw new RequestError({
         code: "timeout",
         message: "The server did not answer in time.",
@@ -163,7 +156,10 @@ export class Connection {
       message: "The server sent an ack without data.",
       retryable: false,
     };
-    throw new RequestError(ack?.error ?? unknown);
+    const error = ack?.error ?? unknown;
+    // The server is about to end the connection, and the next one has a fresh token.
+    if (error.code === "token_expired") throw offline();
+    throw new RequestError(error);
   };
 
   #check(kind: Checked, event: string, value: unknown): void {
@@ -203,6 +199,7 @@ export class Connection {
   }
 
   #disconnected(reason: string): void {
+    this.#ready = false;
     clearTimeout(this.#refresh);
     if (reason === "io client disconnect") return;
     if (reason !== "io server disconnect") {
@@ -262,7 +259,8 @@ export class Connection {
       await this.#socket.timeout(PROBE_TIMEOUT).emitWithAck("session:ping", {});
     } catch {
       // No answer: the line is dead. Any answer, even an error, shows that it is alive.
-      if (this.#socket.connected) this.#socket.io.engine.close();
+      // The engine's own `close` would wait until everything is sent.
+      if (this.#socket.connected) this.#socket.io.engine.transport.close();
     }
   }
 }
@@ -299,12 +297,26 @@ function lifetime({ exp, iat }: Claims): number | undefined {
 
 /** Calls `wake` when the device may have slept or changed its network. Returns a function that ends this. */
 function onWake(wake: () => void): () => void {
-  if (typeof document === "undefined" || typeof window === "undefined") return () => undefined;
-  const visible = () => document.visibilityState === "visible" && wake();
-  document.addEventListener("visibilitychange", visible);
-  window.addEventListener("online", wake);
-  return () => {
-    document.removeEventListener("visibilitychange", visible);
-    window.removeEventListener("online", wake);
-  };
+  let last = Date.now();
+  const tick = setInterval(() => {
+    const slept = Date.now() - last > LONGEST_TICK;
+    last = Date.now();
+    // Browsers slow down the timers of hidden tabs.
+    if (slept && !isHidden()) wake();
+  }, TICK);
+  // In Node, an idle client does not keep the process alive.
+  tick.unref?.();
+  const ends = [() => clearInterval(tick)];
+  if (typeof document !== "undefined" && typeof window !== "undefined") {
+    const visible = () => void (isHidden() || wake());
+    document.addEventListener("visibilitychange", visible);
+    window.addEventListener("online", wake);
+    ends.push(() => {
+      document.removeEventListener("visibilitychange", visible);
+      window.removeEventListener("online", wake);
+    });
+  }
+  return () => ends.forEach((end) => end());
 }
+
+const isHidden = (): boolean => typeof document !== "undefined" && document.visibilityState === "hidden";

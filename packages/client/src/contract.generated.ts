@@ -272,6 +272,26 @@ export interface Joined {
   readonly upTo: number;
 }
 
+/**
+ * A law of the log, which clients check on what they show: entries ascend, without holes, and
+ * come once.
+ */
+export type Law = "ascending" | "dense" | "once";
+
+/** What a client has checked in a room since its last report. */
+export interface LawReport {
+  /** The number of entries that the client handed to the app. */
+  readonly entries: ReportedCount;
+  /** The laws that were broken, each at most once. */
+  readonly violations?: readonly LawViolations[] | null;
+}
+
+/** How often a law was broken. */
+export interface LawViolations {
+  readonly count: ReportedCount;
+  readonly law: Law;
+}
+
 /** The ack of `chat:leave`. */
 export interface Left {
   readonly room: RoomName;
@@ -302,8 +322,10 @@ export interface LiveChange {
   readonly userId: string;
 }
 
-/** `chat:message_read {room, seq}`, `chat:message_delivered {room, seq}`. */
+/** `chat:message_read {room, seq, laws?}`, `chat:message_delivered {room, seq, laws?}`. */
 export interface Mark {
+  /** What the client has checked in the room since its last report. */
+  readonly laws?: LawReport | null;
   readonly room: RoomName;
   /** The newest seq that the mark is to include. */
   readonly seq: Seq;
@@ -566,6 +588,9 @@ export interface ReportMessage {
 
 /** The kind of offence, such as `spam`. The app decides which ones it offers. */
 export type ReportReason = string;
+
+/** A count in a client's report. */
+export type ReportedCount = number;
 
 /** The ack of `chat:report`. */
 export interface ReportedMessage {

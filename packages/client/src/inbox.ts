@@ -1,28 +1,65 @@
 // The user's rooms with their last message and unread counts.
 
-import { failureOf, type Failure, type InboxRow, type Message, type Request } from "./contract.ts";
+import {
+  failureOf,
+  type Failure,
+  type InboxRow,
+  type Message,
+  type Request,
+  type ServerEvents,
+} from "./contract.ts";
+import type { Storage } from "./storage.ts";
 import { WritableStore, type Store } from "./store.ts";
 
-/** Rows in a page of the inbox: the server's limit. */
+/** Rows in a page of the inbox: the server's limit. The first page is kept across reloads. */
 const PAGE = 100;
+/** The key of the first page in the storage. */
+const KEY = "inbox";
 /** Milliseconds in which changes of the membership are coalesced. */
 const COALESCE = 200;
+/** Milliseconds in which changes of the rows are coalesced before they are stored. */
+const SAVE_AFTER = 1_000;
+/** Milliseconds until the next attempt, if the server names none. */
+const RETRY_AFTER = 1_000;
 
 /** The state of the inbox. */
 export interface InboxSnapshot {
   /** The rooms, the one with the latest message first. */
   readonly rooms: readonly InboxRow[];
   readonly loading: boolean;
+  /** True if the rooms come from the storage and may be outdated. */
+  readonly stale: boolean;
   readonly error?: Failure;
 }
 
-export class Inbox implements Store<InboxSnapshot> {
-  readonly #request: Request;
-  readonly #store = new WritableStore<InboxSnapshot>({ rooms: [], loading: false });
-  #timer: ReturnType<typeof setTimeout> | undefined;
+const EMPTY: InboxSnapshot = { rooms: [], loading: false, stale: false };
 
-  constructor(request: Request) {
-    this.#request = request;
+export interface InboxOptions {
+  readonly request: Request;
+  readonly storage: Storage;
+  /** Resolves once the user who was signed in before is known. */
+  readonly userRestored: Promise<void>;
+  /** Called with all rooms of the user after each load. */
+  readonly listed: (rooms: ReadonlySet<string>) => void;
+}
+
+export class Inbox implements Store<InboxSnapshot> {
+  readonly #options: InboxOptions;
+  readonly #store = new WritableStore<InboxSnapshot>(EMPTY);
+  /** Rooms whose row has changed since the present load began: its pages may be older. */
+  readonly #touched = new Set<string>();
+  /** Counts loads, so that one that takes long does not undo a later one. */
+  #loads = 0;
+  /** True if the membership has changed since the present load began. */
+  #again = false;
+  /** True once the rows of the storage are out of date. */
+  #restored = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+    void this.#restore();
   }
 
   readonly getSnapshot = (): InboxSnapshot => this.#store.getSnapshot();
@@ -31,58 +68,161 @@ export class Inbox implements Store<InboxSnapshot> {
 
   /** Fetches all rows. The client calls it on each new connection. */
   async load(): Promise<void> {
+    const load = ++this.#loads;
+    this.#touched.clear();
+    this.#again = false;
     this.#store.patch({ loading: true });
-    const rooms: InboxRow[] = [];
     try {
-      let after: string | undefined;
-      do {
-        const page = await this.#request("chat:inbox", {
-          limit: PAGE,
-          ...(after !== undefined && { after }),
-        });
-        rooms.push(...page.rooms);
-        after = page.next;
-      } while (after !== undefined);
-      this.#store.set({ rooms, loading: false });
+      const rows = await this.#read(() => load === this.#loads);
+      if (!rows) return;
+      this.#restored = true;
+      this.#store.set({ rooms: this.#withLive(rows), loading: false, stale: false });
+      this.#saveLater();
+      if (this.#again) this.changed();
+      else this.#options.listed(new Set(this.getSnapshot().rooms.map(({ room }) => room)));
     } catch (thrown) {
-      this.#store.patch({ loading: false, error: failureOf(thrown) });
+      if (load === this.#loads) this.#store.patch({ loading: false, error: failureOf(thrown) });
     }
   }
 
   /** The membership has changed: fetches the rows again, once per burst. */
   changed(): void {
+    this.#again = true;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.load();
+      // A load that is under way starts over after its end.
+      if (!this.getSnapshot().loading) void this.load();
     }, COALESCE);
   }
 
   /** A new message in a subscribed room: its row moves to the top. */
   message(message: Message, counts?: { unread: number; mentions: number }): void {
-    const { rooms } = this.getSnapshot();
-    const row = rooms.find(({ room }) => room === message.room);
-    if (!row) return this.changed();
-    const newer = { ...row, lastMessage: message, head: Math.max(row.head, message.seq), ...counts };
-    this.#store.patch({ rooms: [newer, ...rooms.filter((other) => other !== row)] });
+    const { room, seq } = message;
+    this.#update(room, (row) => ({
+      ...row,
+      ...(seq > row.head && { lastMessage: message, head: seq }),
+      ...counts,
+    }));
   }
 
-  /** New counts of a room. */
+  /** New counts of a room, and its last message. */
+  unread({ room, unread, mentions, head, lastMessage }: ServerEvents["chat:unread"]): void {
+    this.#update(room, (row) => ({
+      ...row,
+      unread,
+      mentions,
+      ...(head > row.head && { head, lastMessage }),
+    }));
+  }
+
+  /** New counts of a room that the user has read. */
   counted(room: string, unread: number, mentions: number): void {
-    const { rooms } = this.getSnapshot();
-    const known = rooms.find((row) => row.room === room);
-    if (known?.unread === unread && known.mentions === mentions) return;
-    // A new message of a room that no view shows: its row has to move up with the message.
-    if (!known || unread > known.unread) this.changed();
-    const counted = rooms.map((row) => (row.room === room ? { ...row, unread, mentions } : row));
-    this.#store.patch({ rooms: counted });
+    const known = this.getSnapshot().rooms.find((row) => row.room === room);
+    if (!known || (known.unread === unread && known.mentions === mentions)) return;
+    this.#update(room, (row) => ({ ...row, unread, mentions }));
   }
 
   /** The user has left a room, or was removed from it. */
   removed(room: string): void {
-    this.#store.patch({ rooms: this.getSnapshot().rooms.filter((row) => row.room !== room) });
+    this.#touched.add(room);
+    this.#changeRows(this.getSnapshot().rooms.filter((row) => row.room !== room));
+  }
+
+  /** Another user has signed in, or the user has signed out. */
+  forget(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    this.close();
+    this.#restored = true;
+    this.#store.set(EMPTY);
   }
 
   close(): void {
+    this.#loads += 1;
     clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#saveTimer !== undefined) this.#save();
+  }
+
+  /** Reads all pages, as soon as the server allows. Undefined once another load has begun. */
+  async #read(wanted: () => boolean): Promise<InboxRow[] | undefined> {
+    const rows: InboxRow[] = [];
+    let after: string | undefined;
+    do {
+      try {
+        const ask = { limit: PAGE, ...(after !== undefined && { after }) };
+        const page = await this.#options.request("chat:inbox", ask);
+        rows.push(...page.rooms);
+        after = page.next;
+        if (after === undefined) break;
+      } catch (thrown) {
+        const { code, retryable, retryAfterMs = RETRY_AFTER } = failureOf(thrown);
+        // The next connection loads anew.
+        if (code === "offline" || !retryable) throw thrown;
+        await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
+      }
+    } while (wanted());
+    return wanted() ? rows : undefined;
+  }
+
+  /** The rows of a load, with the counts and newer messages of live rows that changed meanwhile. */
+  #withLive(rows: readonly InboxRow[]): InboxRow[] {
+    const loaded = new Map(rows.map((row) => [row.room, row]));
+    const present = new Map(this.getSnapshot().rooms.map((row) => [row.room, row]));
+    const live = new Map(
+      [...present].filter(
+        // The numbers of a row from the storage may be of another epoch.
+        ([room, { epoch }]) => this.#touched.has(room) && (loaded.get(room)?.epoch ?? epoch) === epoch,
+      ),
+    );
+    // A room that rises while the pages are read may be on none of them.
+    const risen = [...live.values()].filter(({ room, head }) => head > (loaded.get(room)?.head ?? 0));
+    const names = new Set(risen.map(({ room }) => room));
+    const others = rows.filter(
+      ({ room }) => !names.has(room) && (!this.#touched.has(room) || present.has(room)),
+    );
+    const counted = others.map((row) => {
+      const { unread, mentions } = live.get(row.room) ?? row;
+      return { ...row, unread, mentions };
+    });
+    return [...risen, ...counted];
+  }
+
+  /** Changes a row. With a newer message, it moves to the top. */
+  #update(room: string, change: (row: InboxRow) => InboxRow): void {
+    const { rooms } = this.getSnapshot();
+    const row = rooms.find((known) => known.room === room);
+    // The event of a room that became the user's comes with its own request for the rows.
+    if (!row) return this.changed();
+    this.#touched.add(room);
+    const next = change(row);
+    const others = rooms.filter((other) => other !== row);
+    const risen = next.lastMessage && next.lastMessage.seq > (row.lastMessage?.seq ?? 0);
+    this.#changeRows(risen ? [next, ...others] : rooms.map((other) => (other === row ? next : other)));
+  }
+
+  #changeRows(rooms: readonly InboxRow[]): void {
+    this.#store.patch({ rooms });
+    this.#saveLater();
+  }
+
+  async #restore(): Promise<void> {
+    await this.#options.userRestored;
+    const rooms = (await this.#options.storage.get(KEY).catch(() => undefined)) as
+      readonly InboxRow[] | undefined;
+    // The rows of the server, or the sign-in of another user, may have come first.
+    if (rooms && !this.#restored) this.#store.patch({ rooms, stale: true });
+    this.#restored = true;
+  }
+
+  #saveLater(): void {
+    this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_AFTER);
+  }
+
+  #save(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    const rooms = this.getSnapshot().rooms.slice(0, PAGE);
+    void this.#options.storage.set(KEY, rooms).catch(() => undefined);
   }
 }

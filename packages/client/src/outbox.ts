@@ -1,5 +1,5 @@
 // Messages that are written and not yet acknowledged. They survive reloads, leave in order per room, and
-// are sent by one tab.
+// are sent by one tab, as the user who wrote them.
 
 import {
   RequestError,
@@ -10,10 +10,18 @@ import {
   type Request,
 } from "./contract.ts";
 import type { Storage } from "./storage.ts";
+import type { Tabs } from "./tabs.ts";
 
 const PREFIX = "outbox/";
 /** The first and the longest back-off between attempts, in milliseconds. */
 const BACK_OFF = [500, 15_000] as const;
+
+/** The outcome of messages whose author is no longer the user. */
+const SIGNED_OUT: Failure = {
+  code: "unauthorized",
+  message: "The author of this message has signed out.",
+  retryable: false,
+};
 
 /** A message that is not acknowledged yet. */
 export interface Pending {
@@ -22,6 +30,8 @@ export interface Pending {
   readonly draft: Draft;
   /** When the user wrote it: milliseconds since 1970 by this device's clock. */
   readonly at: number;
+  /** Who wrote it. Undefined while nobody has signed in on this device: it belongs to the first who does. */
+  readonly userId?: string;
   /** Set once the server has refused it for good. */
   readonly error?: Failure;
 }
@@ -31,19 +41,22 @@ type Settled = { readonly clientId: string; readonly room: string } & (
   { readonly sent: { id: string; seq: number; at: number } } | { readonly error: Failure }
 );
 
-/** What tabs tell each other. */
-type TabMessage =
+/** What tabs tell each other about messages. */
+export type OutboxMessage =
   { readonly added: Pending } | { readonly removed: Pending } | { readonly settled: Settled };
 
 export interface OutboxOptions {
   readonly storage: Storage;
   readonly request: Request;
   readonly userId: () => string | undefined;
-  /** Names the lock and the channel that the tabs of one user share; undefined without shared persistence. */
-  readonly shared: string | undefined;
+  /** Resolves once the user who was signed in before is known. */
+  readonly userRestored: Promise<void>;
+  readonly tabs: Tabs<OutboxMessage>;
+  /** True while this tab enters the room: before that, the user may not be a member yet. */
+  readonly entering: (room: string) => boolean;
   /** Called after each change of a room's pending messages. */
   readonly changed: (room: string) => void;
-  /** Called with the answer to each attempt: the reason of a refusal, or undefined for a stored message. */
+  /** Called with the reason of each refused attempt. */
   readonly sendRefused: (room: string, refusal: Failure) => void;
 }
 
@@ -56,27 +69,16 @@ export class Outbox {
   >();
   /** Rooms whose first message is in flight, or waits for its next attempt. */
   readonly #busy = new Set<string>();
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  readonly #ready = new Set<string>();
-  readonly #channel: BroadcastChannel | undefined;
+  /** The next attempts by room. */
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #loaded: Promise<void>;
   /** When the last message was written. */
   #latest = 0;
-  #sender: boolean;
-  #release: (() => void) | undefined;
-  #closed = false;
+  /** True while this tab is connected and the one that sends. */
+  #sender = false;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    const { shared } = options;
-    const tabs = shared !== undefined && typeof navigator !== "undefined" && "locks" in navigator;
-    this.#sender = !tabs;
-    if (tabs) {
-      this.#channel = new BroadcastChannel(shared);
-      this.#channel.onmessage = ({ data }) => this.#heard(data as TabMessage);
-      // The tab with the lock sends. When it closes, the browser gives the lock to the next one.
-      void navigator.locks.request(shared, () => this.#send()).catch(() => undefined);
-    }
     this.#loaded = this.#load();
   }
 
@@ -90,18 +92,13 @@ export class Outbox {
     const at = this.#now();
     // Ordered by time, so that messages keep their order after a reload.
     const clientId = `${at.toString(36)}-${crypto.randomUUID()}`;
-    const pending: Pending = { clientId, room, draft, at };
     const sent = new Promise<Message>((resolve, reject) =>
       this.#waiting.set(clientId, { resolve, reject }),
     );
     // The snapshot shows the failure; an app need not handle the promise.
     sent.catch(() => undefined);
-    this.#pending.set(clientId, pending);
-    this.#options.changed(room);
-    void this.#stored(pending).then(() => {
-      this.#channel?.postMessage({ added: pending } satisfies TabMessage);
-      this.#flush(room);
-    });
+    const userId = this.#options.userId();
+    void this.#put({ clientId, room, draft, at, ...(userId !== undefined && { userId }) });
     return { clientId, sent };
   }
 
@@ -110,31 +107,52 @@ export class Outbox {
     const failed = this.#pending.get(clientId);
     if (!failed?.error) return;
     const { error: _, ...pending } = failed;
-    this.#pending.set(clientId, pending);
-    this.#options.changed(pending.room);
-    void this.#stored(pending).then(() => {
-      this.#channel?.postMessage({ added: pending } satisfies TabMessage);
-      this.#flush(pending.room);
-    });
+    void this.#put(pending);
   }
 
   /** Drops a failed message. */
   discard(clientId: string): void {
     const pending = this.#pending.get(clientId);
     if (!pending) return;
-    this.#channel?.postMessage({ removed: pending } satisfies TabMessage);
+    this.#options.tabs.tell({ removed: pending });
     this.#remove(pending);
   }
 
-  /** The room is joined on a live connection: its messages can leave. */
+  /** This tab has entered the room, or gives up on it: its messages can leave. */
   ready(room: string): void {
-    this.#ready.add(room);
-    void this.#loaded.then(() => this.#flush(room));
+    void this.#loaded.then(() => {
+      for (const pending of this.of(room)) this.#offer(pending);
+    });
   }
 
-  /** The connection is lost. */
+  /** The user is known: messages without an author are theirs, and those of others are forgotten. */
+  signedIn(): void {
+    for (const pending of [...this.#pending.values()]) {
+      const own = this.#own(pending);
+      if (!own) this.#drop(pending);
+      else if (own !== pending) void this.#put(own);
+    }
+  }
+
+  /** The storage was cleared: stores the messages again. */
+  async store(): Promise<void> {
+    await Promise.all([...this.#pending.values()].map((pending) => this.#stored(pending)));
+  }
+
+  /** The user has signed out. */
+  forget(): void {
+    for (const pending of [...this.#pending.values()]) this.#drop(pending);
+  }
+
+  /** The session has begun: sends, as soon as no other tab does. */
+  online(): void {
+    this.#options.tabs.lead((leads) => void this.#send(leads));
+  }
+
+  /** The connection is lost. Another tab may send. */
   offline(): void {
-    this.#ready.clear();
+    this.#sender = false;
+    this.#options.tabs.pause();
   }
 
   /** The server has delivered a message: it is pending no more. */
@@ -143,18 +161,30 @@ export class Outbox {
     this.#settle({ clientId: message.clientId, room: message.room, sent: message });
   }
 
-  /** The rooms with pending messages. */
-  async rooms(): Promise<string[]> {
-    await this.#loaded;
-    return [...new Set([...this.#pending.values()].map(({ room }) => room))];
+  /** Another tab of the user has told something. */
+  heard(message: OutboxMessage): void {
+    if ("settled" in message) this.#settle(message.settled, false);
+    else if ("removed" in message) {
+      this.#pending.delete(message.removed.clientId);
+      this.#options.changed(message.removed.room);
+    } else {
+      const { added } = message;
+      const known = this.#pending.get(added.clientId);
+      if (!known || known.error) {
+        this.#pending.set(added.clientId, added);
+        this.#options.changed(added.room);
+      }
+      this.#flush(added.room);
+    }
   }
 
   close(): void {
-    this.#closed = true;
-    this.#ready.clear();
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#channel?.close();
-    this.#release?.();
+    this.offline();
+    for (const [room, timer] of this.#timers) {
+      clearTimeout(timer);
+      this.#busy.delete(room);
+    }
+    this.#timers.clear();
   }
 
   /** The time in milliseconds, later than that of any message before. */
@@ -163,111 +193,108 @@ export class Outbox {
     return this.#latest;
   }
 
+  /** The message with the user as its author, or undefined if somebody else wrote it. */
+  #own(pending: Pending): Pending | undefined {
+    const me = this.#options.userId();
+    if (me === undefined || pending.userId === me) return pending;
+    return pending.userId === undefined ? { ...pending, userId: me } : undefined;
+  }
+
   async #load(): Promise<void> {
-    const { storage } = this.#options;
+    const { storage, userRestored } = this.#options;
+    await userRestored;
     const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX)).sort();
     const stored = await Promise.all(keys.map((key) => storage.get(key) as Promise<Pending | undefined>));
     // Messages written while this ran come last.
     const written = [...this.#pending.values()];
     this.#pending.clear();
     for (const pending of [...stored, ...written]) {
-      if (!pending) continue;
-      this.#pending.set(pending.clientId, pending);
-      this.#latest = Math.max(this.#latest, pending.at);
+      const own = pending && this.#own(pending);
+      if (!own) continue;
+      this.#pending.set(own.clientId, own);
+      this.#latest = Math.max(this.#latest, own.at);
     }
-    for (const room of new Set([...this.#pending.values()].map(({ room }) => room)))
-      this.#options.changed(room);
+    for (const room of this.#rooms()) this.#options.changed(room);
   }
 
-  /** Sends until the client closes. */
-  async #send(): Promise<void> {
-    if (this.#closed) return;
-    const closed = new Promise<void>((resolve) => (this.#release = resolve));
+  /** Sends until the connection is lost. */
+  async #send(leads: () => boolean): Promise<void> {
     // The tab that sent before may have left messages behind.
-    await this.#load();
+    await (this.#options.tabs.shared ? this.#load() : this.#loaded);
+    if (!leads()) return;
     this.#sender = true;
-    for (const room of this.#ready) this.#flush(room);
-    await closed;
+    for (const room of this.#rooms()) this.#flush(room);
   }
 
-  #heard(message: TabMessage): void {
-    if ("added" in message) {
-      this.#pending.set(message.added.clientId, message.added);
-      this.#options.changed(message.added.room);
-      this.#flush(message.added.room);
-    } else if ("removed" in message) {
-      this.#pending.delete(message.removed.clientId);
-      this.#options.changed(message.removed.room);
-    } else this.#settle(message.settled, false);
+  #rooms(): Set<string> {
+    return new Set([...this.#pending.values()].map(({ room }) => room));
+  }
+
+  /** Adds or replaces a message, and sends it once it is stored. */
+  async #put(pending: Pending): Promise<void> {
+    this.#pending.set(pending.clientId, pending);
+    this.#options.changed(pending.room);
+    await this.#stored(pending);
+    const present = this.#pending.get(pending.clientId);
+    if (present) this.#offer(present);
+  }
+
+  /** Lets a message leave: from this tab, or from the one that sends. */
+  #offer(pending: Pending): void {
+    if (pending.error || this.#options.entering(pending.room)) return;
+    this.#options.tabs.tell({ added: pending });
+    this.#flush(pending.room);
   }
 
   /** Sends a room's first message, one at a time, so that the order is kept. */
-  #flush(room: string): void {
-    if (!this.#sender || this.#busy.has(room) || !this.#ready.has(room)) return;
-    const next = this.#first(room);
+  #flush(room: string, attempts = 0): void {
+    if (!this.#sender || this.#busy.has(room) || this.#options.entering(room)) return;
+    const next = this.of(room).find(({ error }) => !error);
     if (!next) return;
     this.#busy.add(room);
-    void this.#attempt(next, 0);
-  }
-
-  #first(room: string): Pending | undefined {
-    for (const pending of this.#pending.values())
-      if (pending.room === room && !pending.error) return pending;
-    return undefined;
+    void this.#attempt(next, attempts);
   }
 
   async #attempt({ clientId, room, draft }: Pending, attempts: number): Promise<void> {
     try {
       const sent = await this.#options.request("chat:send_message", { ...draft, room, clientId });
-      this.#busy.delete(room);
       this.#settle({ clientId, room, sent });
     } catch (thrown) {
       const error = failureOf(thrown);
-      this.#busy.delete(room);
-      if (error.code === "offline") return; // `ready` starts the room again.
-      this.#options.sendRefused(room, error);
-      if (!error.retryable) {
-        this.#settle({ clientId, room, error });
-        return;
+      if (error.code === "offline") {
+        this.#busy.delete(room);
+        return; // `online` starts the room again.
       }
-      const [first, longest] = BACK_OFF;
-      const backOff = Math.min(first * 2 ** attempts, longest) * (0.5 + Math.random() / 2);
-      this.#busy.add(room);
-      const timer = setTimeout(
-        () => {
-          this.#timers.delete(timer);
-          this.#busy.delete(room);
-          const pending = this.#pending.get(clientId);
-          if (!pending || !this.#ready.has(room)) return this.#flush(room);
-          this.#busy.add(room);
-          void this.#attempt(pending, attempts + 1);
-        },
-        Math.max(error.retryAfterMs ?? 0, backOff),
-      );
-      this.#timers.add(timer);
+      this.#options.sendRefused(room, error);
+      if (error.retryable) return this.#retryLater(room, error, attempts);
+      this.#settle({ clientId, room, error });
     }
+    this.#busy.delete(room);
     this.#flush(room);
+  }
+
+  #retryLater(room: string, { retryAfterMs = 0 }: Failure, attempts: number): void {
+    const [first, longest] = BACK_OFF;
+    const backOff = Math.min(first * 2 ** attempts, longest) * (0.5 + Math.random() / 2);
+    const again = () => {
+      this.#timers.delete(room);
+      this.#busy.delete(room);
+      this.#flush(room, attempts + 1);
+    };
+    this.#timers.set(room, setTimeout(again, Math.max(retryAfterMs, backOff)));
   }
 
   #settle(settled: Settled, tell = true): void {
     const pending = this.#pending.get(settled.clientId);
     if (!pending) return;
-    if (tell) this.#channel?.postMessage({ settled } satisfies TabMessage);
+    if (tell) this.#options.tabs.tell({ settled });
     const waiting = this.#waiting.get(settled.clientId);
     this.#waiting.delete(settled.clientId);
     if ("sent" in settled) {
       this.#remove(pending);
+      const { draft, clientId, room } = pending;
       const { id, seq, at } = settled.sent;
-      const userId = this.#options.userId() ?? "";
-      waiting?.resolve({
-        ...pending.draft,
-        id,
-        room: pending.room,
-        seq,
-        at,
-        userId,
-        clientId: pending.clientId,
-      });
+      waiting?.resolve({ ...draft, id, room, seq, at, userId: this.#options.userId() ?? "", clientId });
     } else {
       const failed = { ...pending, error: settled.error };
       this.#pending.set(pending.clientId, failed);
@@ -281,6 +308,14 @@ export class Outbox {
   #remove({ clientId, room }: Pending): void {
     this.#pending.delete(clientId);
     void this.#options.storage.delete(PREFIX + clientId);
+    this.#options.changed(room);
+  }
+
+  /** Forgets a message of a user who has signed out. */
+  #drop({ clientId, room }: Pending): void {
+    this.#pending.delete(clientId);
+    this.#waiting.get(clientId)?.reject(new RequestError(SIGNED_OUT));
+    this.#waiting.delete(clientId);
     this.#options.changed(room);
   }
 

@@ -18,13 +18,13 @@ import {
   type RoomAnswer,
   type ServerEvents,
 } from "./contract.ts";
-import { LawChecker } from "./laws.ts";
+import type { LawCounts } from "./laws.ts";
 import { MemberList } from "./members.ts";
 import type { Outbox, Pending } from "./outbox.ts";
 import { RestrictionKeeper, type ModerationAct, type Restrictions } from "./restrictions.ts";
-import { RoomLog, type Entry, type SavedLog } from "./room_log.ts";
+import type { RoomCache } from "./room_cache.ts";
+import { RoomLog, type Entry } from "./room_log.ts";
 import type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
-import type { Storage } from "./storage.ts";
 import { WritableStore, type Store } from "./store.ts";
 import { TypingUsers } from "./typing.ts";
 
@@ -54,8 +54,10 @@ export interface RoomOptions {
   readonly name: string;
   readonly request: Request;
   readonly outbox: Outbox;
-  readonly storage: Storage;
+  readonly cache: RoomCache;
   readonly userId: () => string | undefined;
+  /** Resolves once the user who was signed in before is known. */
+  readonly userRestored: Promise<void>;
   /** True if the user's token makes them a moderator of every room that they are a member of. */
   readonly moderator: () => boolean;
   /** The server's clock, in milliseconds since 1970. */
@@ -69,7 +71,7 @@ export interface RoomOptions {
 export class Room implements Store<RoomSnapshot> {
   readonly name: string;
   readonly #options: RoomOptions;
-  readonly #log = new RoomLog(new LawChecker());
+  readonly #log: RoomLog;
   readonly #store: WritableStore<RoomSnapshot>;
   readonly #unsent = new WeakMap<Pending, RoomMessage>();
   readonly #typing = new TypingUsers((typing) => this.#store.patch({ typing }));
@@ -89,11 +91,14 @@ export class Room implements Store<RoomSnapshot> {
   #membersTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #readTo = 0;
+  /** True from the loss of the membership until the next attempt to join. */
+  #lost = false;
   #typedAt = -Infinity;
 
   constructor(options: RoomOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#log = new RoomLog(options.userId);
     this.#restrictions = new RestrictionKeeper({
       userId: options.userId,
       serverNow: options.serverNow,
@@ -122,13 +127,19 @@ export class Room implements Store<RoomSnapshot> {
   readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
   /** Counts of the entries that the client handed to the app, and of violations of the log's laws. */
-  get laws(): LawChecker["counts"] {
+  get laws(): LawCounts {
     return this.#log.laws.counts;
   }
 
   /** True while a view wants the room. */
   get wanted(): boolean {
     return this.#wanted > 0;
+  }
+
+  /** True while a view waits to be in the room, unless the server has refused it. */
+  get entering(): boolean {
+    const { joined, error } = this.getSnapshot();
+    return this.wanted && !joined && !error && !this.#lost;
   }
 
   /** The room's position for `chat:sync`, or undefined before the first page. */
@@ -223,16 +234,13 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   /** What the user had typed here and not sent, as `saveDraft` kept it. */
-  async draft(): Promise<Draft | undefined> {
-    const stored = await this.#options.storage.get(this.#draftKey).catch(() => undefined);
-    return stored as Draft | undefined;
+  draft(): Promise<Draft | undefined> {
+    return this.#options.cache.draft(this.name);
   }
 
   /** Keeps what the user has typed, across reloads. Without `draft`, forgets it. */
-  async saveDraft(draft?: Draft): Promise<void> {
-    const { storage } = this.#options;
-    const saved = draft ? storage.set(this.#draftKey, draft) : storage.delete(this.#draftKey);
-    await saved.catch(() => undefined);
+  saveDraft(draft?: Draft): Promise<void> {
+    return this.#options.cache.saveDraft(this.name, draft);
   }
 
   /** Loads a page of older messages. While one is loading, resolves with it. */
@@ -267,8 +275,13 @@ export class Room implements Store<RoomSnapshot> {
 
   /** The server refuses the room on the present connection. */
   refused(error: Failure): void {
-    if (error.retryable) this.#retryLater(error);
-    else this.lost(error);
+    if (error.retryable) return this.#retryLater(error);
+    // Other refusals may be over with the next connection.
+    if (error.code === "forbidden" || error.code === "banned") this.lost(error);
+    else {
+      this.#publish({ joined: false, error });
+      this.#options.outbox.ready(this.name);
+    }
   }
 
   /** The connection is lost. Messages stay and are marked as stale. */
@@ -282,17 +295,25 @@ export class Room implements Store<RoomSnapshot> {
 
   /** The user is no longer a member: forgets the room's messages, also in the cache. */
   lost(error?: Failure): void {
+    this.#lost = true;
+    this.forget(error);
+    void this.#options.cache.delete(this.name);
+    this.#options.outbox.ready(this.name);
+  }
+
+  /** Forgets the room's messages, but not those in the cache. */
+  forget(error?: Failure): void {
     this.#log.clear();
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
-    void this.#options.storage.delete(this.#key);
-    void this.saveDraft();
+    this.#readTo = 0;
     this.#members.clear();
     const { role: _, ...rest } = this.getSnapshot();
     this.#store.set(rest);
     this.#publish({
       joined: false,
       members: [],
+      readSeq: 0,
       unread: 0,
       mentions: 0,
       stale: false,
@@ -388,17 +409,11 @@ export class Room implements Store<RoomSnapshot> {
 
   // ---- inside
 
-  get #key(): string {
-    return `room/${this.name}`;
-  }
-
-  get #draftKey(): string {
-    return `draft/${this.name}`;
-  }
-
   #unsubscribe(): void {
     this.#releaseTimer = undefined;
-    if (this.wanted || !this.getSnapshot().joined) return;
+    if (this.wanted) return;
+    this.#options.outbox.ready(this.name);
+    if (!this.getSnapshot().joined) return;
     this.offline();
     this.#unsubscribing = this.#options
       .request("chat:unsubscribe", { room: this.name })
@@ -407,6 +422,7 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   async #catchUp(answer?: LogAnswer): Promise<void> {
+    this.#lost = false;
     try {
       const first = answer ?? (await this.#enter());
       if ("role" in first) this.#stands(first as RoomAnswer);
@@ -535,15 +551,15 @@ export class Room implements Store<RoomSnapshot> {
 
   async #sendMark(): Promise<void> {
     this.#markTimer = undefined;
+    const laws = this.#log.laws.takeReport();
     try {
-      const { readSeq, unread, mentions } = await this.#options.request("chat:message_read", {
-        room: this.name,
-        seq: this.#readTo,
-      });
+      const mark = { room: this.name, seq: this.#readTo, ...(laws && { laws }) };
+      const { readSeq, unread, mentions } = await this.#options.request("chat:message_read", mark);
       this.#store.patch({ readSeq, unread, mentions });
       this.#options.counted(unread, mentions);
     } catch {
       // The next mark includes this one, and so does the next join's answer.
+      if (laws) this.#log.laws.returnReport(laws);
       this.#readTo = this.getSnapshot().readSeq;
     }
   }
@@ -581,7 +597,8 @@ export class Room implements Store<RoomSnapshot> {
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */
   #publish(fields: Partial<RoomSnapshot> = {}): void {
-    const { messages: sent, gap, hasOlder } = this.#log;
+    const { messages: sent, gap, hasOlder, laws, upTo } = this.#log;
+    laws.handedOut(sent, upTo);
     const unsent = this.#unsentBeside(sent).map((pending) => this.#asUnsent(pending));
     const messages = unsent.length === 0 ? sent : [...sent, ...unsent];
     this.#store.patch({ messages, hasOlder, hasNewer: gap !== undefined, ...fields });
@@ -620,8 +637,8 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   async #restore(): Promise<void> {
-    const saved = (await this.#options.storage.get(this.#key).catch(() => undefined)) as
-      SavedLog | undefined;
+    await this.#options.userRestored;
+    const saved = await this.#options.cache.log(this.name);
     if (!saved || this.#log.epoch !== undefined) return;
     this.#log.restore(saved);
     this.#publish({ stale: true });
@@ -630,7 +647,7 @@ export class Room implements Store<RoomSnapshot> {
   async #save(): Promise<void> {
     this.#saveTimer = undefined;
     const saved = this.#log.save(MOST_SAVED);
-    if (saved) await this.#options.storage.set(this.#key, saved).catch(() => undefined);
+    if (saved) await this.#options.cache.saveLog(this.name, saved);
   }
 }
 

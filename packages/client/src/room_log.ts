@@ -47,7 +47,12 @@ export class RoomLog {
   readonly #states = new Map<number, number>();
   readonly #ahead = new Map<number, Entry>();
 
-  constructor(readonly laws: LawChecker = new LawChecker()) {}
+  readonly #userId: () => string | undefined;
+  readonly laws = new LawChecker();
+
+  constructor(userId: () => string | undefined = () => undefined) {
+    this.#userId = userId;
+  }
 
   /** Undefined until the first page. */
   get epoch(): Epoch | undefined {
@@ -91,6 +96,7 @@ export class RoomLog {
 
   /** Adds a live entry. Before the first page, and after a gap, it waits for the entries before it. */
   receive(entry: Entry): void {
+    this.laws.arrived(entry.number, "message" in entry);
     this.#head = Math.max(this.#head, entry.number);
     if (this.#epoch !== undefined && entry.number <= this.#upTo) return;
     if (this.#epoch !== undefined && entry.number === this.#upTo + 1) {
@@ -136,7 +142,7 @@ export class RoomLog {
     this.#hasOlder = false;
     this.#show([], 0);
     this.disconnected();
-    this.laws.restart();
+    this.laws.restart(0);
   }
 
   /**
@@ -145,6 +151,7 @@ export class RoomLog {
    */
   disconnected(): void {
     this.#ahead.clear();
+    this.laws.disconnected(this.#upTo);
     this.#head = this.#upTo;
   }
 
@@ -198,15 +205,16 @@ export class RoomLog {
   #extend(page: Page, end: number | undefined, state: number): void {
     const entries: Entry[] = [
       ...page.messages.map((message) => ({ number: message.seq, message })),
-      ...page.changes.map((change) => ({ number: change.logSeq, change })),
+      ...page.changes.map((change) => ({ number: change.logSeq, change: this.#withMine(change) })),
     ];
     entries.sort((a, b) => a.number - b.number);
     for (const entry of entries) {
       if (entry.number <= this.#upTo) continue;
+      this.laws.arrived(entry.number, "message" in entry);
       this.#append(entry, state);
     }
     if (end !== undefined && end > this.#upTo) {
-      this.laws.restart(end);
+      this.laws.removed(end - this.#upTo);
       this.#upTo = end;
     }
   }
@@ -216,13 +224,17 @@ export class RoomLog {
    * `state`.
    */
   #append(entry: Entry, state = entry.number): void {
-    this.laws.check(entry.number);
     this.#upTo = entry.number;
     if ("message" in entry) {
       this.#window.append(entry.message);
       this.#states.set(entry.message.seq, state);
       this.#trim();
     } else this.#change(entry.change);
+  }
+
+  /** The change of a page, which does not tell whose it is. */
+  #withMine(change: Change): Change {
+    return { ...change, mine: change.userId === this.#userId() };
   }
 
   #change(change: Change): void {

@@ -37,22 +37,27 @@ export class MemoryStorage implements Storage {
 
 /**
  * Passes calls to `inner`, and to memory once `inner` fails: private mode and exceeded quotas cost only the
- * persistence, never a message.
+ * persistence, never a message. Nothing from before a `clear` comes back after it.
  */
 export class SafeStorage implements Storage {
   readonly #inner: Promise<Storage>;
   readonly #memory = new MemoryStorage();
+  #cleared: Promise<unknown> = Promise.resolve();
 
   constructor(inner: Promise<Storage>) {
     this.#inner = inner.catch(() => this.#memory);
   }
 
   async get(key: string): Promise<unknown> {
+    const cleared = this.#cleared;
+    await cleared;
     const kept = await this.#memory.get(key);
-    return kept ?? (await this.#inner).get(key).catch(() => undefined);
+    const value = kept ?? (await (await this.#inner).get(key).catch(() => undefined));
+    return cleared === this.#cleared ? value : undefined;
   }
 
   async set(key: string, value: unknown): Promise<void> {
+    await this.#cleared;
     try {
       await (await this.#inner).set(key, value);
       await this.#memory.delete(key);
@@ -62,16 +67,23 @@ export class SafeStorage implements Storage {
   }
 
   async delete(key: string): Promise<void> {
+    await this.#cleared;
     await this.#memory.delete(key);
     await (await this.#inner).delete(key).catch(() => undefined);
   }
 
   async keys(): Promise<string[]> {
+    await this.#cleared;
     const stored = await (await this.#inner).keys().catch(() => []);
     return [...new Set([...stored, ...(await this.#memory.keys())])];
   }
 
   async clear(): Promise<void> {
+    this.#cleared = this.#clear();
+    await this.#cleared;
+  }
+
+  async #clear(): Promise<void> {
     await this.#memory.clear();
     await (await this.#inner).clear().catch(() => undefined);
   }

@@ -15,7 +15,8 @@ const message = (more: Partial<Message> = {}): Message => ({
   ...more,
 });
 
-const reaction = (userId: string, removed = false): Change => ({
+const reaction = (userId: string, removed = false, mine = false): Change => ({
+  mine,
   type: "reaction",
   seq: 1,
   logSeq: 2,
@@ -30,7 +31,7 @@ const all = (first: Message, ...changes: Change[]): Message => changes.reduce(ch
 describe("reactions", () => {
   test("count each user once, and go with the last one", () => {
     const two = all(message(), reaction("ada"), reaction("bob"), reaction("ada"));
-    expect(two.reactions).toEqual([{ emoji: "👍", userIds: ["ada", "bob"], count: 2 }]);
+    expect(two.reactions).toEqual([{ emoji: "👍", userIds: ["ada", "bob"], count: 2, mine: false }]);
     expect(all(two, reaction("ada", true), reaction("ada", true), reaction("bob", true)).reactions).toEqual(
       [],
     );
@@ -43,7 +44,20 @@ describe("reactions", () => {
       emoji: "👍",
       userIds: [],
       count: 149,
+      mine: false,
     });
+  });
+
+  test("are the user's own, also beyond the bounded list", () => {
+    const many = message({ reactions: [{ emoji: "👍", userIds: ["ada"], count: 150, mine: true }] });
+    const mine = (one: Message) => one.reactions?.map(({ count, mine: own }) => [count, own]);
+    expect(mine(all(many, reaction("eve")))).toEqual([[151, true]]);
+    expect(mine(all(many, reaction("me", false, true)))).toEqual([[150, true]]);
+    expect(mine(all(many, reaction("me", true, true)))).toEqual([[149, false]]);
+    const others = message({ reactions: [{ emoji: "👍", userIds: ["ada"], count: 150, mine: false }] });
+    expect(mine(all(others, reaction("me", true, true)))).toEqual([[150, false]]);
+    expect(mine(all(others, reaction("me", false, true)))).toEqual([[151, true]]);
+    expect(mine(all(message(), reaction("me", false, true)))).toEqual([[1, true]]);
   });
 
   test("leave the message before as it was", () => {

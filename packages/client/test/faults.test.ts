@@ -2,6 +2,9 @@
 
 import "fake-indexeddb/auto";
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
@@ -11,7 +14,9 @@ import type { Request } from "../src/contract.ts";
 import { openIndexedDb } from "../src/indexeddb.ts";
 import { Outbox } from "../src/outbox.ts";
 import { Room } from "../src/room.ts";
+import { RoomCache } from "../src/room_cache.ts";
 import { SafeStorage } from "../src/storage.ts";
+import { Tabs } from "../src/tabs.ts";
 import { clientFor, closeClients, enter, post, until } from "./server.ts";
 
 const LAWFUL = { ascending: 0, dense: 0, once: 0 };
@@ -110,6 +115,42 @@ describe("a long absence", () => {
   });
 });
 
+test("a backlog of 10,000 messages is read back to its beginning", async () => {
+  await server.shutDown();
+  const room = "huge";
+  const lines: object[] = [
+    { type: "room", room },
+    { type: "member", room, userId: "alice" },
+  ];
+  for (let n = 1; n <= 10_000; n++)
+    lines.push({ type: "message", room, id: `m${n}`, userId: "bob", text: `text ${n}`, at: Date.now() });
+  const file = join(server.folder, "huge.ndjson");
+  writeFileSync(file, lines.map((line) => JSON.stringify(line)).join("\n"));
+  server.command("import", file);
+  await server.start();
+
+  const client = clientFor(server, "alice");
+  const view = await enter(client, room);
+  await view.jumpTo(1);
+  const { messages, hasOlder } = view.getSnapshot();
+  expect(messages.map(({ seq }) => seq)).toEqual(Array.from({ length: 10_000 }, (_, i) => i + 1));
+  expect(hasOlder).toBe(false);
+  await view.send({ text: "the newest" }).sent;
+  await until(view, (snapshot) => snapshot.messages.at(-1)?.seq === 10_001);
+  expect(client.laws.violations).toEqual(LAWFUL);
+});
+
+test("on a slow line, messages written at once arrive once and in order", async () => {
+  const client = clientFor(server, "alice");
+  const room = await enter(client, "slow-line");
+  server.faults.delay(300);
+  const texts = Array.from({ length: 8 }, (_, n) => `slow ${n}`);
+  await Promise.all(texts.map((text) => room.send({ text }).sent));
+  await server.faults.heal();
+  expect(await stored("slow-line")).toEqual(texts);
+  expect(client.laws.violations).toEqual(LAWFUL);
+});
+
 test("a restored backup resets the room to the new log", async () => {
   const room = await enter(clientFor(server, "alice"), "restored");
   await room.send({ text: "kept" }).sent;
@@ -146,6 +187,31 @@ describe("tokens", () => {
     client.connect();
     await until(client.connection, ({ state }) => state === "online");
     expect(fetched).toBe(2);
+  });
+
+  test("that expire under way fail no message, and cost neither the cache nor a draft", async () => {
+    const storage = new MemoryStorage();
+    const client = clientFor(server, "alice", { storage });
+    const rooms = await Promise.all(["one", "two", "three"].map((name) => enter(client, name)));
+    await rooms[0]!.saveDraft({ text: "half a sent" });
+    const sends: Promise<unknown>[] = [];
+    let writing = true;
+    const write = async () => {
+      for (let n = 0; writing; n++) {
+        const { sent } = rooms[n % 3]!.send({ text: `text ${n}` });
+        sends.push(sent);
+        await Promise.race([sent, new Promise((resolve) => setTimeout(resolve, 20))]);
+      }
+    };
+    const written = write();
+    await server.faults.expireTokens();
+    await until(rooms[0]!, ({ joined }) => !joined);
+    await until(rooms[0]!, ({ joined }) => joined);
+    writing = false;
+    await written;
+    await Promise.all(sends);
+    expect(await rooms[0]!.draft()).toEqual({ text: "half a sent" });
+    expect(client.laws.violations).toEqual(LAWFUL);
   });
 
   test("that the server refuses for good end the attempts, with the reason", async () => {
@@ -186,6 +252,25 @@ test("a half-open connection is noticed, and messages written meanwhile arrive o
   await server.faults.heal();
   await Promise.all(sends);
   expect(await stored("half-open")).toEqual(["one", "two"]);
+});
+
+describe("a silent line", () => {
+  for (const transport of ["websocket", "polling"] as const)
+    test(`is noticed after a sleep, long before the heartbeat would fail (${transport})`, async () => {
+      await using patient = await startRoomful({
+        env: { ROOMFUL__SOCKET__PING_INTERVAL: "50s", ROOMFUL__SOCKET__PING_TIMEOUT: "50s" },
+      });
+      const client = clientFor(patient, "alice", { transports: [transport] });
+      const room = await enter(client, "asleep");
+      patient.faults.halfOpen();
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 20_000 });
+      await until(client.connection, ({ state }) => state === "offline");
+      // The next token is to be valid now.
+      vi.useRealTimers();
+      await patient.faults.heal();
+      await until(room, ({ joined }) => joined);
+      await client.close();
+    });
 });
 
 test("a device clock that is an hour ahead changes nothing", async () => {
@@ -253,29 +338,31 @@ test("a slow cache does not bring back a message that was deleted meanwhile", as
   // The cache answers after the request has left, and before the server's answer arrives.
   const cached = await storage.get("room/slow");
   let answerFromCache = () => {};
-  storage.get = () => new Promise((resolve) => (answerFromCache = () => resolve(cached)));
+  storage.get = async (key) =>
+    key === "room/slow"
+      ? new Promise((resolve) => (answerFromCache = () => resolve(cached)))
+      : undefined;
   const connection = new Connection(server.url, { token: async () => server.token("alice") });
   const request: Request = async (event, payload) => {
     const answer = await connection.request(event, payload);
     if (event === "chat:join") await until(room, ({ stale }) => stale);
     return answer;
   };
-  const userId = () => "alice";
   const nothing = () => {};
+  const common = { request, userId: () => "alice", userRestored: Promise.resolve() };
   const outbox = new Outbox({
+    ...common,
     storage,
-    request,
-    userId,
-    shared: undefined,
+    tabs: new Tabs(undefined, nothing),
+    entering: () => false,
     changed: nothing,
     sendRefused: nothing,
   });
   const room = new Room({
+    ...common,
     name: "slow",
-    request,
     outbox,
-    storage,
-    userId,
+    cache: new RoomCache(storage, 10),
     moderator: () => false,
     serverNow: Date.now,
     online: () => true,

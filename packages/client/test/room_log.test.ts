@@ -156,6 +156,7 @@ describe("the local log", () => {
       const source = new Source(makeLog(40 + Math.floor(random() * 60), random));
       const size = source.entries.length;
       const log = new RoomLog();
+      const check = () => log.laws.handedOut(log.messages, log.upTo);
       let head = Math.floor(random() * 20);
       log.answered(source.newest(head, 1 + Math.floor(random() * 10)));
       while (head < size) {
@@ -165,12 +166,16 @@ describe("the local log", () => {
         if (random() < 0.3) received.reverse();
         for (const entry of received) log.receive(entry);
         if (random() < 0.3) log.answered(source.after(log.upTo, head, 1 + Math.floor(random() * 20)));
+        if (random() < 0.1) log.disconnected();
+        if (random() < 0.7) check();
       }
       log.answered(source.after(log.upTo, size, 7));
       for (let gap = log.gap; gap !== undefined; gap = log.gap) {
         const before = log.head;
         log.newer(source.after(gap, size, 7), before);
+        check();
       }
+      check();
       expect(log.messages, `seed ${seed}`).toEqual(source.shown(size, log.from));
       expect(log.laws.counts.violations, `seed ${seed}`).toEqual({ ascending: 0, dense: 0, once: 0 });
     }

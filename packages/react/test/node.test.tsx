@@ -18,6 +18,7 @@ import {
   plainText,
   useRoom,
 } from "../src/index.ts";
+import { Reactions } from "../src/components/reactions.tsx";
 import { hue, initials } from "../src/text/face.ts";
 import { day, sameDay, shortTime } from "../src/text/times.ts";
 import { english } from "../src/text/texts.ts";
@@ -65,6 +66,23 @@ describe("server rendering", () => {
     const Lost = () => <>{useRoom("lobby")[0].room}</>;
     expect(() => renderToString(<Lost />)).toThrow("RoomfulProvider");
   });
+});
+
+test("a reaction is pressed if it is the user's own, also if the list of users does not have them", () => {
+  const client = clientFor(server, "ada");
+  const html = (mine: boolean) =>
+    renderToString(
+      <RoomfulProvider client={client} connect={false}>
+        <Reactions
+          reactions={[{ emoji: "👍", userIds: ["bob"], count: 150, mine }]}
+          me="ada"
+          names={(id) => id}
+          onReact={() => {}}
+        />
+      </RoomfulProvider>,
+    );
+  expect(html(true)).toContain('aria-pressed="true"');
+  expect(html(false)).toContain('aria-pressed="false"');
 });
 
 describe("Markdown", () => {

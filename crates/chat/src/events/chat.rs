@@ -7,6 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     fields::{EPOCH_CHARS, Fields},
+    laws::LawReport,
     log::{LoggedChange, MessageView, PageBounds},
     shapes,
     standing::{RoleName, Standing},
@@ -175,7 +176,7 @@ pub(super) fn raw_metadata(source: &Payload) -> Option<Metadata> {
     Metadata::new(source.arg::<WithMetadata>(0).ok()?.metadata?)
 }
 
-/// `chat:message_read {room, seq}`, `chat:message_delivered {room, seq}`.
+/// `chat:message_read {room, seq, laws?}`, `chat:message_delivered {room, seq, laws?}`.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 pub(crate) struct Mark {
@@ -183,6 +184,8 @@ pub(crate) struct Mark {
     /// The newest seq that the mark is to include.
     #[schemars(with = "shapes::Seq")]
     pub(crate) seq: u64,
+    /// What the client has checked in the room since its last report.
+    pub(crate) laws: Option<LawReport>,
 }
 
 impl Mark {
@@ -190,6 +193,7 @@ impl Mark {
         Ok(Self {
             room: fields.room()?,
             seq: fields.seq("the newest seq that the mark is to include")?,
+            laws: LawReport::read(fields)?,
         })
     }
 }

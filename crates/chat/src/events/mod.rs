@@ -9,6 +9,7 @@ pub(crate) mod connection;
 pub mod contract;
 mod fields;
 pub(crate) mod inbox;
+pub(crate) mod laws;
 pub(crate) mod log;
 pub(crate) mod moderation;
 pub(crate) mod notification;

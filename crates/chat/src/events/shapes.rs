@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::fields::EPOCH_CHARS;
+use super::{fields::EPOCH_CHARS, laws::MOST_REPORTED};
 use crate::types::{
     Limits, MAX_SEQ, RoomName,
     names::{EMOJI_BYTES, NOTIFICATION_ID_CHARS, REPORT_REASON_CHARS, ROOM_NAME_BYTES, USER_ID_CHARS},
@@ -106,6 +106,9 @@ shape!(ReportReason, "The kind of offence, such as `spam`. The app decides which
 });
 shape!(Seconds, "A number of seconds.", |limits| {
     "type": "integer", "minimum": 0, "maximum": MAX_SEQ
+});
+shape!(ReportedCount, "A count in a client's report.", |limits| {
+    "type": "integer", "minimum": 0, "maximum": MOST_REPORTED
 });
 shape!(AnyValue, "Any JSON value.", |limits| {});
 

@@ -30,6 +30,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
             cluster.publish_to_user(&me.user, &UserMessage::Read { room, name });
         }
     }
+    app.metrics.client_checked(ask.laws.as_ref());
     Ok(ReadMark {
         room: &ask.room,
         read_seq: marked.read_seq,
@@ -57,6 +58,7 @@ pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<De
             app.clock.now_ms(),
         );
     }
+    app.metrics.client_checked(ask.laws.as_ref());
     Ok(DeliveredMark {
         room: &ask.room,
         delivered_seq: marked.delivered_seq,

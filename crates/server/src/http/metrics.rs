@@ -214,6 +214,14 @@ fn describe() {
     );
     describe_counter!("roomful_events_total", "Events from clients, by event.");
     describe_counter!("roomful_errors_total", "Errors sent to clients, by code.");
+    describe_counter!(
+        "roomful_client_entries_checked_total",
+        "Log entries on which clients checked the laws of the log, as they report."
+    );
+    describe_counter!(
+        "roomful_client_law_violations_total",
+        "Violations that these checks found, by law: ascending, dense, once."
+    );
     describe_histogram!("roomful_store_commit_seconds", "Duration of one durable commit.");
     describe_histogram!("roomful_store_batch_size", "Writes in one commit.");
     describe_gauge!("roomful_store_queue", "Writes that wait for their commit.");

@@ -212,14 +212,15 @@ fn numbers() -> Vec<Row> {
         }
         event(name, "chat:join", argument, INVALID)
     };
-    let read = |name, seq: Value| {
+    let mark = |name, argument: Value| {
         let before = vec![("chat:join", json!("den"))];
-        let argument = json!({ "room": "den", "seq": seq });
         Row {
             name,
             act: Act::Event(before, "chat:message_read", vec![argument], INVALID),
         }
     };
+    let read = |name, seq: Value| mark(name, json!({ "room": "den", "seq": seq }));
+    let laws = |name, laws: Value| mark(name, json!({ "room": "den", "seq": 1, "laws": laws }));
     vec![
         join("a negative since", json!({ "since": -1 })),
         join("a since with a fraction", json!({ "since": 1.5 })),
@@ -232,6 +233,21 @@ fn numbers() -> Vec<Row> {
         read("a negative read mark", json!(-1)),
         read("a read mark that is a string", json!("1")),
         read("no read mark", json!(null)),
+        laws("a report of laws that is a number", json!(7)),
+        laws("a report of laws without entries", json!({})),
+        laws("a report of 1,000,001 entries", json!({ "entries": 1_000_001 })),
+        laws(
+            "a report of an unknown law",
+            json!({ "entries": 1, "violations": [{ "law": "gravity", "count": 1 }] }),
+        ),
+        laws(
+            "a report with an absurd count",
+            json!({ "entries": 1, "violations": [{ "law": "dense", "count": 1e300 }] }),
+        ),
+        laws(
+            "a report that names a law twice",
+            json!({ "entries": 1, "violations": [{ "law": "once", "count": 1 }, { "law": "once", "count": 1 }] }),
+        ),
         event(
             "history before and after at once",
             "chat:get_history",

@@ -17,8 +17,7 @@ export function Reactions({ reactions, me, names, onReact }: ReactionsProps) {
   if (reactions.length === 0) return null;
   return (
     <div className="rf-reactions" data-testid="reactions">
-      {reactions.map(({ emoji, userIds, count }) => {
-        const mine = me !== undefined && userIds.includes(me);
+      {reactions.map(({ emoji, userIds, count, mine = false }) => {
         const others = userIds.filter((userId) => userId !== me).map(names);
         const label = texts.reaction(emoji, count, mine ? [texts.you, ...others] : others);
         return (
