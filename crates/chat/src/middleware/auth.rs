@@ -447,7 +447,7 @@ fn read_avatar(claim: Option<&Value>) -> Result<Option<Arc<str>>, ChatError> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(url)) if check_avatar(url).is_ok() => Ok(Some(Arc::from(url.as_str()))),
         Some(_) => Err(ChatError::Unauthorized(
-            "the token's avatar must be a URL of at most 2,048 characters",
+            "the token's avatar must be a URL of at most 2,048 characters, and no script",
         )),
     }
 }
