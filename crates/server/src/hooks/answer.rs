@@ -70,8 +70,8 @@ fn replacement(message: NewMessage, question: &Question<'_>) -> Result<Replaceme
         None => None,
         Some(None) => Some(None),
         Some(Some(json)) => {
-            let metadata = Metadata::new(json).ok_or("invalid answer: metadata must be an object")?;
-            Some(Some(metadata))
+            let wrong = || format!("invalid answer: metadata {}", Metadata::RULE);
+            Some(Some(Metadata::new(json).ok_or_else(wrong)?))
         }
     };
     Ok(Replacement {
