@@ -20,6 +20,10 @@ pub(crate) const REPORT_REASON_CHARS: usize = 64;
 /// The violated rule, as the end of a sentence.
 pub type Violation = &'static str;
 
+/// What the names of API keys begin with, where a user or a key may stand: as the actor of an audit record, or
+/// as the one who deleted a message.
+const KEY_PREFIX: &str = "key:";
+
 const CONTROL: Violation = "must not contain control characters";
 const INVISIBLE: Violation = "must contain a visible character";
 
@@ -32,6 +36,18 @@ pub fn check_user_id(id: &str) -> Result<(), Violation> {
         return Err("must be 1 to 128 characters long");
     }
     check_visible(id)
+}
+
+/// Checks the id of a user who acts, or whom the backend acts on: a user id that names no API key. Otherwise a
+/// user could act under the name of a key, and the erasure of that user would change the key's audit records.
+///
+/// # Errors
+/// The violated rule.
+pub fn check_acting_user_id(id: &str) -> Result<(), Violation> {
+    if id.starts_with(KEY_PREFIX) {
+        return Err("must not begin with \"key:\", which names API keys");
+    }
+    check_user_id(id)
 }
 
 /// Checks a room name: 1 to 128 bytes, no control characters, no outer white space, at least one visible
@@ -211,6 +227,15 @@ mod tests {
             for check in checks {
                 assert_eq!(check(text), Err(CONTROL), "{text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn no_user_acts_under_the_name_of_a_key() {
+        assert!(check_acting_user_id("key:default").is_err());
+        assert!(check_acting_user_id("").is_err());
+        for id in ["key", "keys:a", "Key:a", " key:a"] {
+            assert_eq!(check_acting_user_id(id), Ok(()), "{id}");
         }
     }
 
