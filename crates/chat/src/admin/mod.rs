@@ -47,7 +47,7 @@ use crate::{
     app::App,
     error::{ChatError, NO_ROOM},
     room_manager::RoomRef,
-    types::{RoomName, UserId, names::check_user_id},
+    types::{RoomName, UserId, names::check_acting_user_id},
 };
 
 /// The room of this name, without a check of membership.
@@ -61,6 +61,6 @@ fn room_name(name: &str) -> Result<RoomName, ChatError> {
 }
 
 fn user_id(id: &str) -> Result<UserId, ChatError> {
-    check_user_id(id).map_err(|must| ChatError::InvalidRequest(format!("the user's id {must}")))?;
+    check_acting_user_id(id).map_err(|must| ChatError::InvalidRequest(format!("the user's id {must}")))?;
     Ok(Arc::from(id))
 }

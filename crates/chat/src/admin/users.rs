@@ -218,7 +218,7 @@ fn checked(mut change: ProfileChange, most_bytes: usize) -> Result<ProfileChange
             return Err(ChatError::PayloadTooLarge(message));
         }
         let object = serde_json::from_str(metadata).ok().and_then(Metadata::new);
-        object.ok_or_else(|| ChatError::InvalidRequest("metadata must be an object".to_owned()))?;
+        object.ok_or_else(|| ChatError::InvalidRequest(format!("metadata {}", Metadata::RULE)))?;
     }
     Ok(change)
 }

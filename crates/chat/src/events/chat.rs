@@ -155,12 +155,13 @@ fn check_metadata(
     limits: &Limits,
 ) -> Result<(), ChatError> {
     match metadata {
+        Some(metadata) if !metadata.is_valid() => Err(fields.wrong("metadata", Metadata::RULE)),
         Some(metadata) if metadata.len() > limits.metadata_bytes => {
             Err(fields.too_large("metadata", &format!("{} bytes of JSON", limits.metadata_bytes)))
         }
         Some(_) => Ok(()),
         None if fields.take("metadata").is_none() => Ok(()),
-        None => Err(fields.wrong("metadata", "must be an object")),
+        None => Err(fields.wrong("metadata", Metadata::RULE)),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     error::ChatError,
     types::{
         Claims, RoomPattern, Visibility,
-        names::{check_avatar, check_user_id, is_visible},
+        names::{check_acting_user_id, check_avatar, is_visible},
     },
 };
 
@@ -382,11 +382,11 @@ struct ReadClaims {
 
 fn read_claims(claims: &Map<String, Value>, names: &ClaimNames) -> Result<ReadClaims, ChatError> {
     let user = match names.user.find(claims) {
-        Some(Value::String(sub)) if check_user_id(sub).is_ok() => Arc::from(sub.as_str()),
+        Some(Value::String(sub)) if check_acting_user_id(sub).is_ok() => Arc::from(sub.as_str()),
         Some(Value::String(_)) => {
             return Err(ChatError::Unauthorized(
                 "the token's sub must be a user id: 1 to 128 characters, visible and without control \
-                characters",
+                characters, and must not begin with \"key:\"",
             ));
         }
         None | Some(Value::Null) => {
@@ -447,7 +447,7 @@ fn read_avatar(claim: Option<&Value>) -> Result<Option<Arc<str>>, ChatError> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(url)) if check_avatar(url).is_ok() => Ok(Some(Arc::from(url.as_str()))),
         Some(_) => Err(ChatError::Unauthorized(
-            "the token's avatar must be a URL of at most 2,048 characters",
+            "the token's avatar must be a URL of at most 2,048 characters, and no script",
         )),
     }
 }

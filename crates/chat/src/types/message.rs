@@ -9,6 +9,10 @@ use serde_json::value::RawValue;
 /// The largest seq in a payload: JavaScript's largest exact integer.
 pub const MAX_SEQ: u64 = (1 << 53) - 1;
 
+/// The most objects and lists within each other in [`Metadata`]. JSON parsers have such a limit, too, and they
+/// read metadata within a message, a report, or a webhook.
+const METADATA_DEPTH: usize = 64;
+
 /// The content of a message. The store keeps its JSON as the entry's body.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -32,9 +36,17 @@ pub struct Draft {
 pub struct Metadata(Box<RawValue>);
 
 impl Metadata {
-    /// Takes a JSON value, if it is an object.
+    /// What metadata must be, as the end of a sentence.
+    pub const RULE: &str = "must be an object, nested at most 64 levels deep";
+
+    /// Takes a JSON value, if it follows [`Metadata::RULE`].
     pub fn new(json: Box<RawValue>) -> Option<Self> {
-        json.get().starts_with('{').then_some(Self(json))
+        Some(Self(json)).filter(Self::is_valid)
+    }
+
+    /// Whether it follows [`Metadata::RULE`]. What is read from a body or a store may not.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.0.get().starts_with('{') && depth(self.0.get()) <= METADATA_DEPTH
     }
 
     /// The length of the JSON text, in bytes.
@@ -46,6 +58,26 @@ impl Metadata {
     pub fn is_empty(&self) -> bool {
         false
     }
+}
+
+/// The number of objects and lists within each other in a valid JSON text.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl JsonSchema for Metadata {
@@ -101,6 +133,18 @@ mod tests {
             assert_eq!(body, format!(r#"{{"text":"hi","metadata":{metadata}}}"#));
             assert_eq!(serde_json::from_str::<Draft>(&body).unwrap(), draft);
         }
+    }
+
+    #[test]
+    fn metadata_is_nested_to_a_limit() {
+        let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        let new = |json: &str| Metadata::new(serde_json::from_str(json).unwrap());
+        assert!(new(&nested(METADATA_DEPTH)).is_some());
+        assert_eq!(new(&nested(METADATA_DEPTH + 1)), None);
+        assert!(Metadata::RULE.contains(&METADATA_DEPTH.to_string()));
+        // Neither neighbours nor brackets in texts count.
+        let flat = format!(r#"{{"a":[{}1],"b":"\"{}"}}"#, "[],".repeat(100), "[".repeat(100));
+        assert!(new(&flat).is_some(), "{flat}");
     }
 
     #[test]

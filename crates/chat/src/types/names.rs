@@ -20,6 +20,10 @@ pub(crate) const REPORT_REASON_CHARS: usize = 64;
 /// The violated rule, as the end of a sentence.
 pub type Violation = &'static str;
 
+/// What the names of API keys begin with, where a user or a key may stand: as the actor of an audit record, or
+/// as the one who deleted a message.
+const KEY_PREFIX: &str = "key:";
+
 const CONTROL: Violation = "must not contain control characters";
 const INVISIBLE: Violation = "must contain a visible character";
 
@@ -32,6 +36,18 @@ pub fn check_user_id(id: &str) -> Result<(), Violation> {
         return Err("must be 1 to 128 characters long");
     }
     check_visible(id)
+}
+
+/// Checks the id of a user who acts, or whom the backend acts on: a user id that names no API key. Otherwise a
+/// user could act under the name of a key, and the erasure of that user would change the key's audit records.
+///
+/// # Errors
+/// The violated rule.
+pub fn check_acting_user_id(id: &str) -> Result<(), Violation> {
+    if id.starts_with(KEY_PREFIX) {
+        return Err("must not begin with \"key:\", which names API keys");
+    }
+    check_user_id(id)
 }
 
 /// Checks a room name: 1 to 128 bytes, no control characters, no outer white space, at least one visible
@@ -63,8 +79,8 @@ pub(crate) fn check_emoji(emoji: &str) -> Result<(), Violation> {
     check_visible(emoji)
 }
 
-/// Checks the URL of a picture: 1 to 2,048 visible characters without white space. Clients decide what they
-/// load.
+/// Checks the URL of a picture: 1 to 2,048 visible characters without white space, and no script or page. Clients
+/// decide what else they load.
 pub(crate) fn check_avatar(url: &str) -> Result<(), Violation> {
     if url.is_empty() || url.chars().count() > AVATAR_CHARS {
         return Err("must be 1 to 2,048 characters long");
@@ -72,7 +88,24 @@ pub(crate) fn check_avatar(url: &str) -> Result<(), Violation> {
     if url.chars().any(char::is_whitespace) {
         return Err("must not contain white space");
     }
+    if is_active(url) {
+        return Err("must not be a script or a page");
+    }
     check_visible(url)
+}
+
+/// Whether a browser that follows the URL may run what is in it. A client may show a picture as a link.
+fn is_active(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return false;
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "javascript" | "vbscript" => true,
+        "data" => rest
+            .get(..6)
+            .is_none_or(|kind| !kind.eq_ignore_ascii_case("image/")),
+        _ => false,
+    }
 }
 
 /// Checks an id that the app chooses, such as a `clientId`: no control characters. The caller checks its
@@ -194,6 +227,40 @@ mod tests {
             for check in checks {
                 assert_eq!(check(text), Err(CONTROL), "{text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn no_user_acts_under_the_name_of_a_key() {
+        assert!(check_acting_user_id("key:default").is_err());
+        assert!(check_acting_user_id("").is_err());
+        for id in ["key", "keys:a", "Key:a", " key:a"] {
+            assert_eq!(check_acting_user_id(id), Ok(()), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_picture_is_no_script_and_no_page() {
+        for url in [
+            "https://x.test/a.png",
+            "/a.png",
+            "a:b",
+            "data:image/png;base64,AA==",
+            "https://x.test/?u=javascript:alert(1)",
+        ] {
+            assert_eq!(check_avatar(url), Ok(()), "{url}");
+        }
+        for url in [
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "vbscript:x",
+            "data:text/html,<script>",
+            "data:,x",
+            "java\nscript:alert(1)",
+            "\u{1}javascript:alert(1)",
+            " javascript:alert(1)",
+        ] {
+            assert!(check_avatar(url).is_err(), "{url:?}");
         }
     }
 

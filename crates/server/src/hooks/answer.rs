@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 const NO_REASON: &str = "the app does not allow this";
 
 #[derive(Deserialize)]
-struct Answer {
+struct Answer<'a> {
     action: Action,
     reason: Option<String>,
-    message: Option<NewMessage>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -37,16 +38,25 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<B
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Reads an object. serde alone would also accept a list of a struct's fields.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err("invalid answer: it must be an object, and so must its message".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| format!("invalid answer: {error}"))
+}
+
 /// Reads the answer to a question.
 ///
 /// # Errors
 /// The fault of the answer, as one line.
 pub(super) fn read(body: &[u8], question: &Question<'_>, limits: &Limits) -> Result<Verdict, String> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| format!("invalid answer: {error}"))?;
+    let answer: Answer<'_> = object(body)?;
     match (answer.action, answer.message) {
         (Action::Allow, _) => Ok(Verdict::Allow),
         (Action::Refuse, _) => Ok(Verdict::Refuse(reason(answer.reason, limits))),
         (Action::Replace, Some(message)) => {
+            let message = object(message.get().as_bytes())?;
             let replacement = replacement(message, question)?;
             replacement.check(limits).map_err(|error| error.to_string())?;
             Ok(Verdict::Replace(replacement))
@@ -70,8 +80,8 @@ fn replacement(message: NewMessage, question: &Question<'_>) -> Result<Replaceme
         None => None,
         Some(None) => Some(None),
         Some(Some(json)) => {
-            let metadata = Metadata::new(json).ok_or("invalid answer: metadata must be an object")?;
-            Some(Some(metadata))
+            let wrong = || format!("invalid answer: metadata {}", Metadata::RULE);
+            Some(Some(Metadata::new(json).ok_or_else(wrong)?))
         }
     };
     Ok(Replacement {
@@ -173,6 +183,8 @@ mod tests {
             "{}",
             "[]",
             r#"{"action":"maybe"}"#,
+            r#"["allow",null,null]"#,
+            r#"{"action":"replace","message":["ho",null]}"#,
             r#"{"action":"refuse","reason":1}"#,
             r#"{"action":"replace"}"#,
             r#"{"action":"replace","message":{}}"#,

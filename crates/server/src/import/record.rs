@@ -185,7 +185,7 @@ fn time<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
 }
 
 fn metadata<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Metadata>, D::Error> {
-    let wrong = || serde::de::Error::custom("metadata must be an object");
+    let wrong = || serde::de::Error::custom(format!("metadata {}", Metadata::RULE));
     let json = Option::<Box<RawValue>>::deserialize(from)?;
     json.map(|json| Metadata::new(json).ok_or_else(wrong)).transpose()
 }

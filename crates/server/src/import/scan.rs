@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use roomful_chat::{
     admin::Post,
-    types::{RoomName, names::check_user_id},
+    types::{RoomName, names::check_acting_user_id},
 };
 use roomful_store::{Page, Range, Retention, RoomRow};
 
@@ -71,7 +71,7 @@ impl Scan {
                 Record::Member(record) => {
                     scan.room(line, &record.room)?;
                     scan.members += 1;
-                    check_user_id(&record.user_id)
+                    check_acting_user_id(&record.user_id)
                         .map_err(|must| ImportError::line(line, format!("userId {must}")))?;
                     if let LastRead::Message(id) = record.last_read {
                         scan.named.insert((record.room, id));

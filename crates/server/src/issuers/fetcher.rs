@@ -3,18 +3,13 @@
 use std::{io, time::Duration};
 
 use roomful_chat::KeySet;
-use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::client::{Client, FetchError};
+use super::{
+    client::{Client, FetchError},
+    discovery::jwks_uri,
+};
 use crate::config::{Auth, Issuer, KeyLocation};
-
-/// The fields of a discovery document that the server reads (OIDC Discovery 1.0, section 3).
-#[derive(Deserialize)]
-struct Discovery {
-    issuer: String,
-    jwks_uri: String,
-}
 
 /// Fetches the keys of one issuer.
 #[derive(Clone)]
@@ -63,15 +58,8 @@ impl Fetcher {
     /// The URL of the JWK Set that a discovery document names.
     fn jwks_url(&self, document: &[u8]) -> Result<http::Uri, FetchError> {
         let invalid = |what: String| FetchError::Invalid(format!("the discovery document {what}"));
-        let found: Discovery =
-            serde_json::from_slice(document).map_err(|error| invalid(format!("is not one: {error}")))?;
-        if found.issuer != self.issuer.issuer {
-            return Err(invalid(format!(
-                "is of the issuer {:?}; set auth.issuers.issuer to exactly its name, or check the URL",
-                found.issuer.chars().take(200).collect::<String>()
-            )));
-        }
-        let url = self.issuer.url(&found.jwks_uri);
+        let uri = jwks_uri(document, &self.issuer.issuer).map_err(invalid)?;
+        let url = self.issuer.url(&uri);
         url.ok_or_else(|| invalid("names a jwks_uri that is not https:".to_owned()))
     }
 }

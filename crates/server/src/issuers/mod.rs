@@ -5,11 +5,13 @@
 //! | `address` | which addresses the server may connect to |
 //! | `cache` | the cached keys, and when to fetch them anew |
 //! | `client` | one GET request with all its limits |
+//! | `discovery` | reading the document that names the URL of the keys |
 //! | `fetcher` | from an issuer's setting to its keys |
 
 mod address;
 mod cache;
 mod client;
+mod discovery;
 mod fetcher;
 
 use std::{io, sync::Arc};

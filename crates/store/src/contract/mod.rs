@@ -192,6 +192,7 @@ macro_rules! store_contract {
             reports::reports_go_with_their_room_and_with_time,
             personal_data::an_export_has_all_rows_about_a_user,
             personal_data::an_erased_user_is_in_no_row,
+            personal_data::a_user_whose_id_is_the_name_of_a_field_is_erased_as_others_are,
             personal_data::the_reported_messages_of_an_erased_user_leave_the_outbox,
             personal_data::an_erasure_that_has_begun_survives_a_restart,
             personal_data::a_user_can_do_nothing_while_they_are_erased,

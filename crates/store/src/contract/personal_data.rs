@@ -136,8 +136,12 @@ async fn export(store: &dyn Store) -> Result<Vec<(ExportPart, Vec<(String, Expor
 }
 
 async fn erase_all(store: &dyn Store) -> Outcome {
-    let erasure = store.begin_erasure(erasure()).await?;
-    let about = store.rooms_about(USER, 0).await?;
+    carry_out(store, erasure()).await
+}
+
+async fn carry_out(store: &dyn Store, erasure: Erasure) -> Outcome {
+    let erasure = store.begin_erasure(erasure).await?;
+    let about = store.rooms_about(&erasure.user_id, 0).await?;
     let rooms = about
         .rooms
         .iter()
@@ -154,7 +158,7 @@ async fn erase_all(store: &dyn Store) -> Outcome {
             from = next;
         }
     }
-    store.end_erasure(USER).await
+    store.end_erasure(&erasure.user_id).await
 }
 
 pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outcome {
@@ -235,6 +239,32 @@ pub async fn an_erased_user_is_in_no_row(harness: &dyn Harness) -> Outcome {
     store.see_user(USER, None, 6_000).await?;
     say(&*store, room, USER, &["{}"]).await?;
     assert_eq!(store.users(&[USER.into()]).await?[0].name, None);
+    Ok(())
+}
+
+pub async fn a_user_whose_id_is_the_name_of_a_field_is_erased_as_others_are(
+    harness: &dyn Harness,
+) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "lobby").await?.id;
+    for user in ["text", "bob"] {
+        store.join(room, user, 1).await?;
+    }
+    let others = r#"{"text":"hello","mentions":["text","bob"],"metadata":{"text":"text"}}"#;
+    done(&*store, message(room, "bob", None, others)).await?;
+    done(&*store, message(room, "text", None, r#"{"text":"mine"}"#)).await?;
+    store.report(report_of(room, 1, "bob", 1), QUOTA).await?;
+    let erasure = Erasure {
+        user_id: "text".into(),
+        ..erasure()
+    };
+    carry_out(&*store, erasure).await?;
+    let all = read(&*store, room, Range::After { seq: 0, upto: 99 }, 99).await?;
+    let bodies: Vec<_> = all.entries.iter().map(|entry| &*entry.body).collect();
+    let expected =
+        format!(r#"{{"text":"hello","mentions":["{ALIAS}","bob"],"metadata":{{"text":"{ALIAS}"}}}}"#);
+    assert_eq!(bodies, [&*expected, r#"{"text":"mine"}"#]);
+    assert_eq!(all.entries[1].user_id, ALIAS);
     Ok(())
 }
 

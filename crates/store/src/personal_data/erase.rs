@@ -1,7 +1,8 @@
 //! The statements of an erasure.
 //!
 //! Rows that only the user needs go. Rows that others need, such as the entries of a log without holes, stay
-//! under the alias. Ids inside of JSON are replaced as whole strings.
+//! under the alias. Ids inside of JSON are replaced as whole strings, but for the names of fields that the server
+//! writes: a user may have such an id.
 
 use super::{Erasure, ErasureStep, json_string};
 use crate::{
@@ -11,6 +12,85 @@ use crate::{
 
 /// Keys that one commit looks at.
 const SPAN: i64 = 500;
+/// Stands for the user's field while their id is replaced. JSON contains no such character.
+const MARK: &str = "\u{1}";
+/// The names of fields in the JSON that the server writes: entries, commands to other nodes, reports, notifications,
+/// records of the outbox and of the audit log.
+const FIELDS: &[&str] = &[
+    "BlockChanged",
+    "Disconnected",
+    "Joined",
+    "Left",
+    "Moderated",
+    "Notified",
+    "ProfileChanged",
+    "Revoked",
+    "RoomDeleted",
+    "StatusChosen",
+    "act",
+    "action",
+    "at",
+    "avatar",
+    "before",
+    "blocked",
+    "body",
+    "clientId",
+    "closed",
+    "count",
+    "createdAt",
+    "data",
+    "deleted",
+    "duplicate",
+    "editedAt",
+    "emoji",
+    "epoch",
+    "first",
+    "from",
+    "fromUserId",
+    "frozen",
+    "head",
+    "history",
+    "id",
+    "joinedAt",
+    "kind",
+    "logSeq",
+    "members",
+    "mentions",
+    "message",
+    "messages",
+    "metadata",
+    "name",
+    "notice",
+    "on",
+    "online",
+    "places",
+    "reactions",
+    "readSeq",
+    "reason",
+    "records",
+    "removed",
+    "replyTo",
+    "reporter",
+    "resolvedAt",
+    "resolvedBy",
+    "revokedBefore",
+    "role",
+    "room",
+    "seconds",
+    "seen_at",
+    "seq",
+    "shown",
+    "slowMode",
+    "state",
+    "status",
+    "text",
+    "title",
+    "until",
+    "user",
+    "userId",
+    "userIds",
+    "users",
+];
 /// A body that no node takes for a command.
 const NO_COMMAND: &str = r#"{"Disconnected":{"user":""}}"#;
 
@@ -22,6 +102,9 @@ enum Source {
     /// The user and the alias as JSON strings.
     UserJson,
     AliasJson,
+    /// The name of a field that is the user's id, with its colon; [`MARK`] if there is no such field.
+    Field,
+    Mark,
     /// The user and the alias as lines.
     UserLine,
     AliasLine,
@@ -34,9 +117,11 @@ enum Source {
     Anonymise,
 }
 use self::Source::{
-    Alias, AliasJson, AliasLine, Anonymise, End, Newline, NoCommand, Room, Start, User, UserJson, UserLine,
+    Alias, AliasJson, AliasLine, Anonymise, End, Field, Mark, Newline, NoCommand, Room, Start, User,
+    UserJson, UserLine,
 };
 
+/// A statement and its parameters. SQLite numbers them by their first use, so `$1` comes first, and so on.
 type Sql = (&'static str, &'static [Source]);
 
 const ENTRIES: &[Sql] = &[
@@ -52,9 +137,9 @@ const ENTRIES: &[Sql] = &[
         &[Alias, Room, Start, End, User],
     ),
     (
-        "UPDATE entries SET body = replace(body, $1, $2)
-         WHERE room_id = $3 AND seq >= $4 AND seq < $5 AND body <> replace(body, $1, $2)",
-        &[UserJson, AliasJson, Room, Start, End],
+        "UPDATE entries SET body = replace(replace(replace(body, $1, $2), $3, $4), $2, $1)
+         WHERE room_id = $5 AND seq >= $6 AND seq < $7 AND body <> replace(body, $3, $4)",
+        &[Field, Mark, UserJson, AliasJson, Room, Start, End],
     ),
     (
         "UPDATE message_states SET author = $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND author = $5",
@@ -118,8 +203,8 @@ const ROOM: &[Sql] = &[
 
 const CONTROL: &[Sql] = &[(
     "UPDATE entries SET body = $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND kind = 5
-        AND body <> replace(body, $5, '')",
-    &[NoCommand, Room, Start, End, UserJson],
+        AND replace(body, $5, '') <> replace(replace(body, $5, ''), $6, '')",
+    &[NoCommand, Room, Start, End, Field, UserJson],
 )];
 
 const USER: &[Sql] = &[
@@ -145,8 +230,9 @@ const USER: &[Sql] = &[
         &[Alias, User],
     ),
     (
-        "UPDATE reports SET message = replace(message, $1, $2) WHERE message <> replace(message, $1, $2)",
-        &[UserJson, AliasJson],
+        "UPDATE reports SET message = replace(replace(replace(message, $1, $2), $3, $4), $2, $1)
+         WHERE message <> replace(message, $3, $4)",
+        &[Field, Mark, UserJson, AliasJson],
     ),
     ("DELETE FROM blocks WHERE user_id = $1", &[User]),
     ("DELETE FROM blocks WHERE blocked_id = $1", &[User]),
@@ -166,9 +252,9 @@ const NOTIFICATIONS: &[Sql] = &[
         &[Newline, UserLine, AliasLine, Start, End],
     ),
     (
-        "UPDATE notifications SET body = replace(body, $1, $2)
-         WHERE key >= $3 AND key < $4 AND body <> replace(body, $1, $2)",
-        &[UserJson, AliasJson, Start, End],
+        "UPDATE notifications SET body = replace(replace(replace(body, $1, $2), $3, $4), $2, $1)
+         WHERE key >= $5 AND key < $6 AND body <> replace(body, $3, $4)",
+        &[Field, Mark, UserJson, AliasJson, Start, End],
     ),
 ];
 
@@ -184,9 +270,9 @@ const OUTBOX: &[Sql] = &[
         &[Alias, Start, End, User],
     ),
     (
-        "UPDATE outbox SET body = replace(body, $1, $2)
-         WHERE n >= $3 AND n < $4 AND body <> replace(body, $1, $2)",
-        &[UserJson, AliasJson, Start, End],
+        "UPDATE outbox SET body = replace(replace(replace(body, $1, $2), $3, $4), $2, $1)
+         WHERE n >= $5 AND n < $6 AND body <> replace(body, $3, $4)",
+        &[Field, Mark, UserJson, AliasJson, Start, End],
     ),
 ];
 
@@ -202,10 +288,11 @@ const AUDIT: &[Sql] = &[
         &[Alias, Start, End, User],
     ),
     (
-        "UPDATE audit SET before = replace(before, $1, $2), after = replace(after, $1, $2)
-         WHERE id >= $3 AND id < $4
-            AND (before <> replace(before, $1, $2) OR after <> replace(after, $1, $2))",
-        &[UserJson, AliasJson, Start, End],
+        "UPDATE audit SET before = replace(replace(replace(before, $1, $2), $3, $4), $2, $1),
+            after = replace(replace(replace(after, $1, $2), $3, $4), $2, $1)
+         WHERE id >= $5 AND id < $6
+            AND (before <> replace(before, $3, $4) OR after <> replace(after, $3, $4))",
+        &[Field, Mark, UserJson, AliasJson, Start, End],
     ),
 ];
 
@@ -250,6 +337,11 @@ pub(crate) fn statements<E>(
     let end = start.saturating_add(SPAN);
     let (user, alias) = (&*erasure.user_id, &*erasure.alias);
     let [user_json, alias_json] = [user, alias].map(json_string);
+    let field = if FIELDS.contains(&user) {
+        format!("{user_json}:")
+    } else {
+        MARK.to_owned()
+    };
     let [user_line, alias_line] = [user, alias].map(|id| format!("\n{id}\n"));
     for (sql, sources) in list {
         let param = |source: &Source| match source {
@@ -257,6 +349,8 @@ pub(crate) fn statements<E>(
             Alias => Param::Text(alias),
             UserJson => Param::Text(&user_json),
             AliasJson => Param::Text(&alias_json),
+            Field => Param::Text(&field),
+            Mark => Param::Text(MARK),
             UserLine => Param::Text(&user_line),
             AliasLine => Param::Text(&alias_line),
             Newline => Param::Text("\n"),
