@@ -194,6 +194,24 @@ describe("the views", () => {
     await window.picture("console-overview");
   });
 
+  test("the charts of a cluster show the sum of its nodes, or the chosen one", async () => {
+    const window = await open();
+    await window.page.route("**/api/v1/stats", async (route) => {
+      const stats = await (await route.fetch()).json();
+      stats.nodes.push({ ...stats.nodes[0], node: "other" });
+      await route.fulfill({ json: stats });
+    });
+    await enter(window);
+    await window.page.getByRole("heading", { name: "The last hours on all nodes" }).waitFor();
+    await window.at("chart").first().waitFor();
+    await window.picture("console-cluster");
+    await window.at("chart-node").selectOption("local");
+    await window.page.getByRole("heading", { name: "The last hours on local" }).waitFor();
+    await window.at("chart").first().waitFor();
+    const asked = window.urls.flatMap((url) => url.split("/stats/history?")[1] ?? []);
+    assert.deepEqual([...new Set(asked)], ["all=true", "node=local"]);
+  });
+
   test("an operator finds a user and disconnects them", async () => {
     const ada = await regular("ada", "tea");
     const window = await signedIn();
@@ -355,6 +373,37 @@ describe("the views", () => {
   });
 });
 
+describe("the settings", () => {
+  test("the overview names an unsafe setting and leads to it", async () => {
+    const window = await signedIn();
+    await window.at("unsafe").filter({ hasText: "limits.rates" }).waitFor();
+    await window.picture("console-unsafe");
+    await window.at("unsafe").locator("a").press("Enter");
+    await window.at("warning", { key: "limits.rates" }).filter({ hasText: "rate limits are off" }).waitFor();
+    assert.equal(await window.at("warning").count(), 1);
+  });
+
+  test("the settings in force have a source, can be filtered, and show no secret", async () => {
+    const window = await signedIn({ place: "#/settings" });
+    await window.at("row", { id: "limits.rates" }).filter({ hasText: "environment" }).waitFor();
+    await window.at("row", { id: "outbox.attempts" }).filter({ hasText: "file" }).waitFor();
+    const secret = window.at("row", { id: "webhooks[0].secret" });
+    await secret.filter({ hasText: /set/ }).waitFor();
+    const text = await window.at("view").innerText();
+    for (const hidden of [API_KEY, NARROW_KEY, "whsec_"]) assert.ok(!text.includes(hidden), hidden);
+    await window.picture("console-settings");
+    await window.at("filter").fill("webhooks secret");
+    await window.at("row", { id: "limits.rates" }).waitFor({ state: "detached" });
+    await secret.waitFor();
+    await window.at("filter").fill("");
+    await window.at("changed-only").check();
+    await window.at("row", { id: "history.max_age" }).waitFor({ state: "detached" });
+    await window.picture("console-settings-changed");
+    await window.at("warning", { key: "limits.rates" }).locator("a").click();
+    await until(async () => (await window.at("row").count()) === 1, "only the setting of the warning");
+  });
+});
+
 describe("the look", () => {
   const LOOKS = [
     ["light", { colorScheme: "light" }],
@@ -401,6 +450,7 @@ describe("the look", () => {
         "connections",
         "explain?user=ada&room=look&seq=1",
         "audit",
+        "settings",
       ];
       for (const place of places) {
         await window.page.goto(`${server.url}/console#/${place}`);

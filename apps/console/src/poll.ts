@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react";
 
 import { CallError } from "./api.ts";
 
-/** Milliseconds between an answer and the next request. */
+/** Milliseconds between an answer and the next request, unless the answer changes seldom. */
 export const INTERVAL = 5_000;
 
 export interface PollOptions<T> {
@@ -12,7 +12,8 @@ export interface PollOptions<T> {
   readonly onData: (data: T) => void;
   readonly onError: (error: unknown) => void;
   readonly page?: Pick<Document, "hidden" | "addEventListener" | "removeEventListener">;
-  readonly interval?: number;
+  /** Milliseconds from an answer to the next request. After a failure they are {@link INTERVAL}. */
+  readonly pause?: (data: T) => number;
 }
 
 export interface Polling {
@@ -38,7 +39,7 @@ export function startPolling<T>({
   onData,
   onError,
   page = document,
-  interval = INTERVAL,
+  pause = () => INTERVAL,
 }: PollOptions<T>): Polling {
   const end = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -53,8 +54,10 @@ export function startPolling<T>({
     }
     inFlight = true;
     wanted = false;
+    let wait = INTERVAL;
     try {
       const data = await inTurn(end.signal, load);
+      wait = pause(data);
       if (!end.signal.aborted) onData(data);
     } catch (error) {
       if (!end.signal.aborted) onError(error);
@@ -62,10 +65,7 @@ export function startPolling<T>({
     inFlight = false;
     if (end.signal.aborted) return;
     if (wanted) void read();
-    else schedule();
-  };
-  const schedule = () => {
-    if (!page.hidden) timer = setTimeout(() => void read(), interval);
+    else if (!page.hidden) timer = setTimeout(() => void read(), wait);
   };
   const onVisibility = () => {
     if (page.hidden) clearTimeout(timer);
@@ -92,19 +92,24 @@ export interface Polled<T> {
 }
 
 /** Polls `load` while the component is on the page. Another `subject` starts anew, without old data. */
-export function usePoll<T>(subject: string, load: (signal: AbortSignal) => Promise<T>): Polled<T> {
+export function usePoll<T>(
+  subject: string,
+  load: (signal: AbortSignal) => Promise<T>,
+  pause?: (data: T) => number,
+): Polled<T> {
   const [state, setState] = useState<{ subject: string; data?: T; error?: CallError }>({ subject });
   const polling = useRef<Polling>(undefined);
-  const latest = useRef(load);
-  latest.current = load;
+  const latest = useRef({ load, pause });
+  latest.current = { load, pause };
   useEffect(() => {
     const started = startPolling<T>({
-      load: (signal) => latest.current(signal),
+      load: (signal) => latest.current.load(signal),
       onData: (data) => setState({ subject, data }),
       onError: (thrown) => {
         const error = thrown instanceof CallError ? thrown : new CallError(0, String(thrown));
         setState((was) => (was.subject === subject ? { ...was, error } : { subject, error }));
       },
+      pause: (data) => latest.current.pause?.(data) ?? INTERVAL,
     });
     polling.current = started;
     return started.stop;

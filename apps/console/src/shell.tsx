@@ -18,6 +18,7 @@ import { Reports } from "./views/reports.tsx";
 import { RoomView } from "./views/room.tsx";
 import { Rooms } from "./views/rooms.tsx";
 import { Sanctions } from "./views/sanctions.tsx";
+import { SettingsView } from "./views/settings.tsx";
 import { Users } from "./views/users.tsx";
 
 interface View {
@@ -87,6 +88,16 @@ const VIEWS: readonly View[] = [
     icon: "list",
     call: "/audit",
     show: ({ query }) => <Audit query={query} />,
+  },
+  {
+    name: "settings",
+    label: "Settings",
+    icon: "sliders",
+    call: "/settings",
+    show: ({ query }) => {
+      const filter = query.get("filter") ?? "";
+      return <SettingsView key={filter} filter={filter} />;
+    },
   },
 ];
 

@@ -70,6 +70,24 @@ test("the next request starts an interval after the answer", async () => {
   await source.answer();
 });
 
+test("the pause may depend on the answer, and a failure is soon followed by another request", async () => {
+  let asked = 0;
+  const load = async () => {
+    asked += 1;
+    if (asked === 2) throw new Error("no answer");
+    return asked;
+  };
+  const page = new FakePage() as unknown as Document;
+  const ignore = () => undefined;
+  running.push(startPolling({ load, onData: ignore, onError: ignore, page, pause: () => 3 * INTERVAL }));
+  await vi.advanceTimersByTimeAsync(3 * INTERVAL - 1);
+  expect(asked).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(asked).toBe(2);
+  await vi.advanceTimersByTimeAsync(INTERVAL);
+  expect(asked).toBe(3);
+});
+
 test("a hidden page asks nothing, and a page that shows again asks at once", async () => {
   const source = new Source();
   const page = new FakePage();

@@ -8,6 +8,7 @@ import { nearest } from "../src/chart.tsx";
 import { endOf } from "../src/end.tsx";
 import { distance, duration, number, size } from "../src/format.ts";
 import { href, parse } from "../src/place.ts";
+import { matches, valueText, type Setting } from "../src/settings.ts";
 
 test("names in paths of calls are encoded, and those that clients rewrite are base64", () => {
   expect(path`/v1/rooms/${"a/b c"}/bans/${"ö?"}`).toBe("/v1/rooms/a%2Fb%20c/bans/%C3%B6%3F");
@@ -87,4 +88,20 @@ test("the end of a ban is in the future or is refused", () => {
 test("the pointer on a chart chooses the nearest sample", () => {
   const samples = [0, 10, 20].map((at) => ({ at, value: at }));
   expect([-5, 4, 6, 19, 99].map((at) => nearest(samples, at))).toEqual([0, 0, 1, 2, 2]);
+});
+
+test("settings have a text, and a filter finds them by words of key and value", () => {
+  const origins: Setting = { key: "http.origins", value: ["https://a", "https://b"], source: "file" };
+  const secret: Setting = { key: "auth.secret", set: true, source: "environment" };
+  expect(valueText(origins)).toBe("https://a, https://b");
+  expect(valueText(secret)).toBe("set");
+  expect(valueText({ ...secret, set: false })).toBe("not set");
+  expect([false, 0, "", []].map((value) => valueText({ ...origins, value }))).toEqual([
+    "false",
+    "0",
+    "",
+    "",
+  ]);
+  for (const filter of ["", "ORIGINS", "http https://b", " a "]) expect(matches(origins, filter)).toBe(true);
+  expect(matches(origins, "http secret")).toBe(false);
 });

@@ -116,14 +116,19 @@ impl App {
     }
 
     /// Samples the rate of messages and, less often, all figures. `now` is monotonic.
-    pub(crate) fn sample_stats(&self, now: i64) {
+    pub(crate) async fn sample_stats(&self, now: i64) {
         self.message_rate.lock().sample(now, self.metrics.messages());
         if !self.stats_history.lock().is_due(now) {
             return;
         }
+        let others = match &self.cluster {
+            Some(cluster) => cluster.other_nodes().await.ok(),
+            None => Some(Vec::new()),
+        };
         let sample = StatsSample {
             at: self.clock.now_ms(),
             stats: self.stats(),
+            others,
         };
         self.stats_history.lock().add(now, sample);
     }

@@ -94,7 +94,7 @@ impl ChatServer {
         self.app.stats()
     }
 
-    /// The figures of this node over the last three hours, every 15 seconds, oldest first.
+    /// The figures of this node and of the others over the last three hours, every 15 seconds, oldest first.
     pub fn stats_history(&self) -> Vec<StatsSample> {
         self.app.stats_history.lock().samples()
     }
@@ -346,7 +346,7 @@ impl App {
         );
         recovery::start_beating(self);
         let next = |app: &Self| Some(app.message_rate.lock().next_sample());
-        let tick = |app: Arc<Self>, now| async move { app.sample_stats(now) };
+        let tick = |app: Arc<Self>, now| async move { app.sample_stats(now).await };
         self.message_rate_alarm.spawn(
             "message rate",
             Arc::clone(&self.clock),

@@ -1,21 +1,23 @@
-//! The figures of one node over the last hours, so that an operator sees a trend without a metrics server.
+//! The figures of the nodes over the last hours, so that an operator sees a trend without a metrics server.
 
 use std::collections::VecDeque;
 
-use crate::stats::Stats;
+use crate::stats::{NodeStats, Stats};
 
 /// Milliseconds between two samples.
 pub(crate) const STEP_MS: i64 = 15_000;
 /// Samples kept: three hours.
 const SAMPLES: usize = 720;
 
-/// The figures of a node at one time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The figures of the nodes at one time.
+#[derive(Debug, Clone, PartialEq)]
 pub struct StatsSample {
     /// Milliseconds since 1970.
     pub at: i64,
-    /// The figures.
+    /// The figures of this node.
     pub stats: Stats,
+    /// The figures of the other nodes, as of their last heartbeats; `None` if the registry did not answer.
+    pub others: Option<Vec<NodeStats>>,
 }
 
 /// The latest samples, oldest first.
@@ -40,7 +42,7 @@ impl StatsHistory {
     }
 
     pub(crate) fn samples(&self) -> Vec<StatsSample> {
-        self.samples.iter().copied().collect()
+        self.samples.iter().cloned().collect()
     }
 }
 
@@ -57,7 +59,11 @@ mod tests {
             messages: Messages::default(),
             per_second: PerSecond::default(),
         };
-        StatsSample { at, stats }
+        StatsSample {
+            at,
+            stats,
+            others: None,
+        }
     }
 
     #[test]

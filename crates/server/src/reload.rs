@@ -10,6 +10,7 @@ use crate::{
         api::key::ApiKeys,
         tls::{self, Certificate},
     },
+    in_force::InForce,
     log::LogFilter,
     secret::Keys,
     webhooks::SigningKeys,
@@ -30,6 +31,8 @@ pub(crate) struct Handles {
     pub(crate) hooks: Vec<(String, SigningKeys)>,
     /// The certificate of the public listener, if it speaks TLS.
     pub(crate) certificate: Option<Certificate>,
+    /// The settings that the HTTP API shows.
+    pub(crate) in_force: InForce,
 }
 
 /// Applies new settings to a running server, and remembers which ones are in effect.
@@ -110,6 +113,7 @@ impl Reloader {
         {
             reloaded.applied.push("http.tls".to_owned());
         }
+        self.handles.in_force.replace(&self.effective)?;
         Ok(reloaded)
     }
 

@@ -28,6 +28,7 @@ use crate::{
         router::{self, Routes},
         tls::Certificate,
     },
+    in_force::InForce,
     issuers, lifecycle,
     log::LogFilter,
     open_files, outbox,
@@ -250,13 +251,14 @@ impl Startup<'_> {
         if let (Some(bus), Some(fingerprints)) = (&bus, &fingerprints) {
             cluster::warn_about_other_secrets(&**bus, fingerprints).await;
         }
-        let api_keys = api_keys(config);
+        let (api_keys, in_force) = (api_keys(config), InForce::new(config));
         let base_path = config.http.base_path.as_str();
         let api = api::Settings {
             base_path,
             keys: api_keys.clone(),
             max_body: config.socket.max_payload.0,
             audit_posts: config.audit.posts,
+            in_force: in_force.clone(),
             status_limit: self.status_limit.clone(),
         };
         let assets = Assets::new(
@@ -305,6 +307,7 @@ impl Startup<'_> {
                 webhooks,
                 hooks: self.hook_keys,
                 certificate: self.certificate,
+                in_force,
             },
         })
     }

@@ -737,11 +737,70 @@ async fn a_key_learns_its_own_scopes() {
 }
 
 #[tokio::test]
+async fn the_settings_in_force_are_listed_with_their_sources_and_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roomful.toml");
+    let hook = format!("whsec_{}", "B3".repeat(22));
+    let text = format!(
+        "[[webhooks]]\nurl = \"http://127.0.0.1:1/hidden-path\"\nsecret = \"{hook}\"\n\
+         events = [\"room.created\"]\n[limits]\nmentions = 7\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut config = Config::new(env!("CARGO_BIN_EXE_roomful"))
+        .env("ROOMFUL__HTTP__ORIGINS", "*")
+        .env("ROOMFUL__HTTP__METRICS_KEY", "abababababababab");
+    config.args = vec!["--config".to_owned(), file.to_str().unwrap().to_owned()];
+    let api = Api {
+        server: ServerProcess::start_with(config).await.unwrap(),
+    };
+    let (status, answer) = api.get("/settings").await;
+    assert_eq!(status, 200, "{answer}");
+    let settings = answer["settings"].as_array().unwrap();
+    assert_eq!(settings[0]["key"], "listen");
+    let find = |key: &str| settings.iter().find(|setting| setting["key"] == key).unwrap();
+    for expected in [
+        json!({ "key": "listen", "value": "127.0.0.1:0", "source": "argument" }),
+        json!({ "key": "webhooks[0].url", "value": "http://127.0.0.1:1/…", "source": "file" }),
+        json!({ "key": "webhooks[0].secret", "set": true, "source": "file" }),
+        json!({ "key": "http.origins", "value": ["*"], "source": "environment" }),
+        json!({ "key": "http.metrics_key", "set": true, "source": "environment" }),
+        json!({ "key": "limits.mentions", "value": 7, "source": "file" }),
+        json!({ "key": "auth.second_secret", "set": false, "source": "default" }),
+        json!({ "key": "history.max_age", "value": "90d", "source": "default" }),
+    ] {
+        assert_eq!(find(expected["key"].as_str().unwrap()), &expected);
+    }
+    let whole = answer.to_string();
+    for secret in [
+        &hook,
+        "hidden-path",
+        "abababab",
+        api.server.secret(),
+        api.server.api_key(),
+    ] {
+        assert!(!whole.contains(secret), "{secret} is in {whole}");
+    }
+    let warnings = answer["warnings"].as_array().unwrap().iter();
+    let unsafe_keys: Vec<_> = warnings.map(|warning| warning["key"].as_str().unwrap()).collect();
+    assert_eq!(unsafe_keys, ["http.origins", "http.metrics_key"]);
+}
+
+#[tokio::test]
 async fn figures_of_the_last_hours_are_kept() {
     let api = Api::start().await;
     let (status, history) = api.get("/stats/history").await;
     assert_eq!((status, &history["intervalMs"]), (200, &json!(15_000)));
-    assert!(history["samples"].is_array(), "{history}");
+    assert_eq!(history["node"], "local");
+    let (status, sum) = api.get("/stats/history?all=true").await;
+    assert_eq!(status, 200, "{sum}");
+    assert!(sum["samples"].is_array() && sum.get("node").is_none(), "{sum}");
+    let (_, other) = api.get("/stats/history?node=elsewhere").await;
+    assert_eq!(other["samples"], json!([]));
+    refused(
+        api.get("/stats/history?node=a&all=true").await,
+        400,
+        "invalid_request",
+    );
 }
 
 #[tokio::test]

@@ -150,6 +150,29 @@ async fn a_reload_reports_settings_that_need_a_restart_and_rejects_invalid_ones(
 }
 
 /// Sends a text; the code of the error if that fails.
+#[tokio::test]
+async fn the_listed_settings_are_those_in_force_after_a_reload() {
+    let settings = |filter: &str, mentions: u32, second: &str| {
+        format!("[api]\nkey = {NEW:?}\n{second}[log]\nfilter = {filter:?}\n[limits]\nmentions = {mentions}\n")
+    };
+    let service = Service::start(&settings("info", 7, "")).await;
+    let weak = "second_key = \"abababababababab\"\n";
+    service.reload(&settings("warn", 9, weak)).await;
+    let bearer = format!("Bearer {NEW}");
+    let headers = [("authorization", bearer.as_str())];
+    let answer = http::request(service.server.addr(), "GET", "/api/v1/settings", &headers, b"");
+    let answer = answer.await.unwrap().json();
+    let find = |key: &str| {
+        let mut all = answer["settings"].as_array().unwrap().iter();
+        all.find(|setting| setting["key"] == key).unwrap()
+    };
+    assert_eq!(find("log.filter")["value"], "warn");
+    assert_eq!(find("limits.mentions")["value"], 7, "this one needs a restart");
+    let second = json!({ "key": "api.second_key", "set": true, "source": "file" });
+    assert_eq!(find("api.second_key"), &second);
+    assert_eq!(answer["warnings"][0]["key"], "api.second_key", "{answer}");
+}
+
 async fn send(client: &SioClient, text: &str) -> Result<Value, Value> {
     let message = json!({ "room": "lobby", "text": text });
     let ack = client.call("chat:send_message", &message).await.unwrap();

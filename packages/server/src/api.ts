@@ -299,9 +299,14 @@ export class RoomfulApi {
     return this.#caller.call("GET", "stats");
   }
 
-  /** The figures of the last three hours, for the node that answers. */
-  statsHistory(): Promise<Schemas["StatsHistory"]> {
-    return this.#caller.call("GET", "stats/history");
+  /** The figures of the last three hours: of the node that answers, of a named one, or of all. */
+  statsHistory(query: Query<"showStatsHistory"> = {}): Promise<Schemas["StatsHistory"]> {
+    return this.#caller.call("GET", `stats/history${search(query)}`);
+  }
+
+  /** The settings in force of the node that answers, and what is unsafe about them. */
+  settings(): Promise<Schemas["NodeSettings"]> {
+    return this.#caller.call("GET", "settings");
   }
 
   #sanctions(at: string, query: object): AsyncGenerator<Schemas["Sanction"]> {

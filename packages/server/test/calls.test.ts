@@ -67,7 +67,8 @@ const CALLS: Record<keyof operations, (api: RoomfulApi) => Promise<unknown> | As
   replayDeadRecords: (api) => api.replayDeadRecords(),
   showKey: (api) => api.key(),
   showStats: (api) => api.stats(),
-  showStatsHistory: (api) => api.statsHistory(),
+  showStatsHistory: (api) => api.statsHistory({ all: true }),
+  listSettings: (api) => api.settings(),
 };
 /** Methods that call others, page by page. */
 const COMPOSED = ["allAudit", "allMessages"];

@@ -18,7 +18,8 @@ use tokio::{runtime::Runtime, time::timeout};
 use super::{Failure, print};
 use crate::{
     clock, cluster,
-    config::{Algorithm, Auth, Config, Issuer, Stream},
+    config::{Auth, Config, Issuer, Stream},
+    exposure::{API_KEY, secrets},
     http::assets::{Assets, BUILT},
     issuers, lifecycle,
     open_files::OWN_FILES,
@@ -188,33 +189,23 @@ fn secret(config: &Config) -> Finding {
 }
 
 fn api_keys(config: &Config) -> Vec<Finding> {
-    let keys: Vec<_> = config
-        .api
-        .keys()
+    let keys: Vec<_> = secrets(config)
         .into_iter()
-        .map(|(key, _)| exposure::strength("API key", key))
+        .filter(|secret| secret.subject == API_KEY)
+        .map(|secret| exposure::strength(secret.subject, secret.value))
         .collect();
     if keys.is_empty() {
-        return vec![finding("API key", Verdict::Ok, "not set: the HTTP API is closed")];
+        return vec![finding(API_KEY, Verdict::Ok, "not set: the HTTP API is closed")];
     }
     keys
 }
 
 /// The weak ones among the secrets that are neither `auth.secret` nor API keys.
 fn other_secrets(config: &Config) -> Vec<Finding> {
-    let auth = &config.auth;
-    let keys = auth.keys.iter().filter(|key| key.algorithm == Algorithm::HS256);
-    let secrets = [
-        ("second secret", &auth.second_secret),
-        ("cluster", &config.cluster.secret),
-        ("cluster", &config.cluster.second_secret),
-        ("metrics key", &config.http.metrics_key),
-    ];
-    let secrets = secrets
+    secrets(config)
         .into_iter()
-        .chain(keys.map(|key| ("auth.keys", &key.secret)));
-    secrets
-        .filter_map(|(subject, secret)| Some(exposure::strength(subject, secret.expose()?)))
+        .filter(|secret| secret.key != "auth.secret" && secret.subject != API_KEY)
+        .map(|secret| exposure::strength(secret.subject, secret.value))
         .filter(|finding| finding.verdict != Verdict::Ok)
         .collect()
 }

@@ -1,43 +1,75 @@
-//! Comparison of two configurations, key by key.
+//! All settings by key, for comparing two configurations.
 
 use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-/// All settings by their dotted keys. A list is one value. Contains secrets, so it has no debug output.
+use super::{error::Origin, origins::Origins};
+
+/// All settings by their dotted keys, with their sources. A list is one value. Contains secrets, so it has no
+/// debug output.
 #[derive(Clone, Default)]
-pub(crate) struct FlatSettings(BTreeMap<String, Value>);
+pub(crate) struct FlatSettings {
+    values: BTreeMap<String, Value>,
+    origins: Origins,
+}
 
 impl std::fmt::Debug for FlatSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FlatSettings({} keys)", self.0.len())
+        write!(f, "FlatSettings({} keys)", self.values.len())
     }
 }
 
 impl FlatSettings {
     /// The leaves of `settings`.
-    pub(super) fn new(settings: Table) -> Self {
-        let mut flat = BTreeMap::new();
-        flatten("", settings, &mut flat);
-        FlatSettings(flat)
+    pub(super) fn new(settings: Table, origins: Origins) -> Self {
+        let mut values = BTreeMap::new();
+        flatten("", settings, &mut values);
+        FlatSettings { values, origins }
+    }
+
+    /// The settings as a table of tables.
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new();
+        for (key, value) in &self.values {
+            unflatten(&mut table, key, value);
+        }
+        table
+    }
+
+    /// The value of one key.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.values.get(key)
+    }
+
+    /// Source of `key`, or of the list around it.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        self.origins.of(key)
+    }
+
+    /// All keys in alphabetical order.
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     /// Keys whose values differ between `self` and `other`, in alphabetical order.
     pub(crate) fn changed_keys(&self, other: &FlatSettings) -> Vec<String> {
-        let keys = self.0.keys().chain(other.0.keys());
-        let changed = keys.filter(|key| self.0.get(*key) != other.0.get(*key));
+        let keys = self.values.keys().chain(other.values.keys());
+        let changed = keys.filter(|key| self.get(key) != other.get(key));
         let mut keys: Vec<String> = changed.cloned().collect();
         keys.sort_unstable();
         keys.dedup();
         keys
     }
 
-    /// Takes over the value of one key from `other`.
+    /// Takes over the value of one key and its source from `other`.
     pub(crate) fn adopt(&mut self, key: &str, other: &FlatSettings) {
-        match other.0.get(key) {
-            Some(value) => self.0.insert(key.to_owned(), value.clone()),
-            None => self.0.remove(key),
+        match other.get(key) {
+            Some(value) => self.values.insert(key.to_owned(), value.clone()),
+            None => self.values.remove(key),
         };
+        self.origins.adopt(key, &other.origins);
     }
 
     /// True if the tables of the list `key` differ in `fields` only.
@@ -46,7 +78,7 @@ impl FlatSettings {
     }
 
     fn without(&self, key: &str, fields: &[&str]) -> Option<Vec<Value>> {
-        let mut entries = self.0.get(key)?.as_array()?.clone();
+        let mut entries = self.get(key)?.as_array()?.clone();
         for table in entries.iter_mut().filter_map(Value::as_table_mut) {
             for field in fields {
                 table.remove(*field);
@@ -72,12 +104,48 @@ fn flatten(path: &str, table: Table, into: &mut BTreeMap<String, Value>) {
     }
 }
 
+fn unflatten(table: &mut Table, key: &str, value: &Value) {
+    let Some((section, rest)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value.clone());
+        return;
+    };
+    let entry = table.entry(section).or_insert_with(|| Table::new().into());
+    if let Some(inner) = entry.as_table_mut() {
+        unflatten(inner, rest, value);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn flat(text: &str) -> FlatSettings {
-        FlatSettings::new(text.parse().unwrap())
+        FlatSettings::new(text.parse().unwrap(), Origins::default())
+    }
+
+    #[test]
+    fn a_table_survives_being_flattened() {
+        let text = "a = 1\n[s]\nb = [1]\n[s.t]\nc = \"x\"\n";
+        assert_eq!(flat(text).table(), text.parse().unwrap());
+    }
+
+    #[test]
+    fn an_adopted_value_brings_its_source() {
+        let from = |origin: &Origin| {
+            let mut origins = Origins::default();
+            for key in ["a", "w", "w[0].secret"] {
+                origins.set(key, origin.clone());
+            }
+            FlatSettings::new("a = 1\nw = []".parse().unwrap(), origins)
+        };
+        let (old, new) = (Origin::Env("OLD".into()), Origin::Flag("--new"));
+        let mut settings = from(&old);
+        settings.adopt("w", &from(&new));
+        assert_eq!(settings.origin("a"), old);
+        assert_eq!(settings.origin("w[0].secret"), new);
+        assert_eq!(settings.origin("w[1].secret"), new);
+        settings.adopt("w", &flat("a = 1\nw = []"));
+        assert_eq!(settings.origin("w[0].secret"), Origin::Default);
     }
 
     #[test]

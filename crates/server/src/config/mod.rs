@@ -13,6 +13,7 @@ mod http;
 mod issuers;
 mod layers;
 mod limits;
+mod listing;
 mod log;
 mod moderation;
 mod origins;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     http::{Dev, Http},
     issuers::{Issuer, IssuerClaims, KeyLocation},
     limits::Limits,
+    listing::{Setting, Shown, listing},
     log::{Format, Log},
     moderation::{Moderation, RULES, Rule},
     origins::Origins,
@@ -95,7 +97,7 @@ pub(crate) struct Config {
     /// Files that contain secrets of this configuration.
     #[serde(skip)]
     pub(crate) secret_files: Vec<PathBuf>,
-    /// All settings by key, for comparing two configurations.
+    /// All settings by key, for comparing two configurations and for operators.
     #[serde(skip)]
     pub(crate) flat: FlatSettings,
     /// Variables named `ROOMFUL_…` that are no setting. Not an error: other programs may use the prefix.
@@ -131,7 +133,7 @@ impl Config {
         config.origin_of_keys = layers.origin("auth.keys");
         config.origins = layers.origins().clone();
         config.secret_files = layers.secret_files();
-        config.flat = FlatSettings::new(layers.table());
+        config.flat = FlatSettings::new(layers.table(), layers.origins().clone());
         config
             .validate()
             .map_err(|Invalid { key, what }| ConfigError::key(layers.origin(key), key, what))?;
@@ -145,6 +147,14 @@ impl Config {
                 ConfigError::key(layers.origin(&key), key, error.inner().message())
             },
         )
+    }
+
+    /// The configuration with these settings, which were valid before. It lacks the sources.
+    pub(crate) fn of(settings: &FlatSettings) -> Result<Config, ConfigError> {
+        Config::deserialize(settings.table()).map_err(|error| {
+            let what = error.message();
+            ConfigError::layer(Origin::Default, what)
+        })
     }
 
     fn validate(&self) -> Result<(), Invalid> {

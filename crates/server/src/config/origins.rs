@@ -14,6 +14,18 @@ impl Origins {
         self.0.insert(key.to_owned(), origin);
     }
 
+    /// Takes over the sources of `key` and of its entries from `other`.
+    pub(super) fn adopt(&mut self, key: &str, other: &Origins) {
+        let is_of_key = |known: &String| {
+            let rest = known.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+        };
+        self.0.retain(|known, _| !is_of_key(known));
+        let adopted = other.0.iter().filter(|(known, _)| is_of_key(known));
+        self.0
+            .extend(adopted.map(|(known, origin)| (known.clone(), origin.clone())));
+    }
+
     /// Source of `key` itself; `None` if it has its default.
     pub(super) fn of_exactly(&self, key: &str) -> Option<&Origin> {
         self.0.get(key)

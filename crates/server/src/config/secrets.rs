@@ -31,6 +31,9 @@ const LIST_KEYS: [(&str, &[&str]); 5] = [
     ("api.keys", &["secret"]),
 ];
 
+/// Lists whose URLs may have a key in their path.
+const LISTS_WITH_SECRET_PATHS: [&str; 2] = ["webhooks", "hooks"];
+
 /// Replaces every `…_file` key by the secret in that file, and checks all secrets. Removes the `…_file`
 /// keys.
 pub(super) fn resolve(settings: &mut Table, origins: &mut Origins) -> Result<(), ConfigError> {
@@ -94,6 +97,27 @@ pub(super) fn files(settings: &mut Table, origins: &Origins) -> Vec<PathBuf> {
 fn is_secret(table: &Table, name: &str) -> bool {
     let value = table.get(name).and_then(Value::as_str).unwrap_or_default();
     !value.is_empty() && (name != "url" || value.contains('@'))
+}
+
+/// True if the value of `key` must stay secret. The key has no indices: `webhooks.secret`.
+pub(super) fn is_secret_key(key: &str) -> bool {
+    let in_list = |(list, names): &(&str, &[&str])| {
+        let name = key.strip_prefix(list).and_then(|rest| rest.strip_prefix('.'));
+        name.is_some_and(|name| names.contains(&name))
+    };
+    KEYS.contains(&key) || LIST_KEYS.iter().any(in_list)
+}
+
+/// True if the value of `key` is a URL. Parts of it may be secret.
+pub(super) fn is_url(key: &str) -> bool {
+    let name = key.rsplit('.').next().unwrap_or_default();
+    name == "url" || name.ends_with("_url")
+}
+
+/// True if the value of `key` is a URL whose path may be secret.
+pub(super) fn has_secret_path(key: &str) -> bool {
+    let (list, _) = key.split_once('.').unwrap_or_default();
+    LISTS_WITH_SECRET_PATHS.contains(&list)
 }
 
 /// The tables of a list in the settings, by its dotted key.

@@ -118,6 +118,19 @@ async fn messages_reach_all_nodes_in_one_order() {
     assert_eq!(heard[0], heard[2]);
 }
 
+#[tokio::test]
+async fn the_history_has_the_figures_of_all_nodes() {
+    let nodes = Nodes::start(2).await;
+    let history = || nodes[0].chat.stats_history();
+    nodes.clock.advance(15_000);
+    while history().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let others = history()[0].others.clone().unwrap();
+    let names: Vec<_> = others.iter().map(|other| other.node.as_str()).collect();
+    assert_eq!(names, ["node-1"]);
+}
+
 /// Two nodes on one store that do not receive each other's messages: their buses belong to different hubs.
 async fn isolated_nodes(poll: Duration) -> (Server, Server, tempfile::TempDir) {
     let (here, there, _, data) = isolated_nodes_on_flaky(poll).await;

@@ -5,7 +5,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `blocks`, `reports` | the calls of an app |
-//! | `stats`, `connections`, `explain`, `records`, `own_key` | the calls of an operator |
+//! | `stats`, `connections`, `explain`, `records`, `settings`, `own_key` | the calls of an operator |
 //! | `key`, `scopes`, `access_log`, `audit` | middleware of every call; `audit` also lists its records |
 //! | `body`, `page` | extractors for input, and cursors of lists |
 
@@ -28,13 +28,14 @@ mod records;
 mod reports;
 mod rooms;
 mod scopes;
+mod settings;
 mod stats;
 mod users;
 
 use std::sync::{Arc, LazyLock};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
@@ -46,6 +47,7 @@ use roomful_chat::{ChatServer, contract};
 
 use self::{access_log::AccessLog, audit::Recorder, key::ApiKeys, scopes::scope_of};
 use super::{AddressLimit, Problem, client_address::client_address};
+use crate::in_force::InForce;
 
 /// What the API needs besides chat.
 pub(crate) struct Settings<'a> {
@@ -56,6 +58,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) max_body: usize,
     /// Whether the audit log has posts.
     pub(crate) audit_posts: bool,
+    /// The settings that operators can read.
+    pub(crate) in_force: InForce,
     /// The rate limit of the description, which needs no key.
     pub(crate) status_limit: Option<Arc<AddressLimit>>,
 }
@@ -67,6 +71,7 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         keys,
         max_body,
         audit_posts,
+        in_force,
         status_limit,
     } = settings;
     let log = AccessLog::new();
@@ -77,6 +82,7 @@ pub(crate) fn router(chat: ChatServer, settings: Settings<'_>) -> Router {
         .method_not_allowed_fallback(async || Problem::Method)
         .fallback(async || Problem::NotFound)
         .with_state(chat)
+        .layer(Extension(in_force))
         .layer(DefaultBodyLimit::max(max_body))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let outage = outage.has_outage();
@@ -142,6 +148,7 @@ fn routes() -> Router<ChatServer> {
         .route("/audit", get(audit::list))
         .route("/stats/history", get(stats::history))
         .route("/connections", get(connections::list))
+        .route("/settings", get(settings::list))
         .route("/key", get(own_key::show))
         .route("/explain", get(explain::show))
         .route("/webhooks/records", get(records::list))

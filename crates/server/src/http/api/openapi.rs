@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     audit, blocks, connections, explain, members, messages, moderation, notifications, own_key,
-    problems::ProblemBody, records, reports, rooms, scopes::scope_of, stats, users,
+    problems::ProblemBody, records, reports, rooms, scopes::scope_of, settings, stats, users,
 };
 use crate::scope::Needed;
 
@@ -26,7 +26,7 @@ use crate::scope::Needed;
         blocks::list, blocks::put, blocks::remove,
         reports::list, reports::resolve,
         audit::list, stats::show, stats::history, connections::list, own_key::show,
-        explain::show, records::list, records::replay, records::replay_dead,
+        explain::show, settings::list, records::list, records::replay, records::replay_dead,
         moderation::list_room_bans, moderation::put_room_ban, moderation::remove_room_ban,
         moderation::list_of_user, moderation::list_bans, moderation::put_ban, moderation::remove_ban,
         moderation::list_room_mutes, moderation::put_room_mute, moderation::remove_room_mute,

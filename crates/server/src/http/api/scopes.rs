@@ -35,6 +35,7 @@ const CALLS: &[(&str, &str, Scope)] = &[
     ("GET", "/stats/history", Scope::StatsRead),
     ("GET", "/connections", Scope::Admin),
     ("GET", "/explain", Scope::Admin),
+    ("GET", "/settings", Scope::Admin),
     ("GET", "/webhooks/records", Scope::Admin),
     ("POST", "/webhooks/records/{id}/replay", Scope::Admin),
     ("POST", "/webhooks/replay", Scope::Admin),
