@@ -142,6 +142,8 @@ impl Run {
         config.folder = disk.folder();
         let settings = SETTINGS.map(|(name, text)| (name.to_owned(), text.to_owned()));
         config.env.extend(settings.into_iter().chain(options.env.clone()));
+        // An erased user is nowhere once it is over.
+        config = config.env("ROOMFUL__PRESENCE__GRACE", "1s");
         let setup = options.moderation.then(Setup::new).transpose()?;
         if let Some(setup) = &setup {
             setup.apply(&mut config);
