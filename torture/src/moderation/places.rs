@@ -134,7 +134,23 @@ impl Storage<'_> {
         let found = places
             .iter()
             .flat_map(|(place, marks)| check_place(place, marks, &erased));
-        Ok(found.collect())
+        Ok(found.map(|violation| self.explain(violation)).collect())
+    }
+
+    /// Adds the row to the place of a violation.
+    fn explain(&self, violation: Violation) -> Violation {
+        match (self, violation) {
+            (Self::Database { postgres, name }, Violation::NotErased { place, mark }) => {
+                let table = place.rsplit(' ').next().unwrap_or_default();
+                let select =
+                    format!("SELECT row::text FROM {table} row WHERE row::text LIKE '%{mark}%' LIMIT 1");
+                // The row may go meanwhile.
+                let row = postgres.sql(name, &select).unwrap_or_default();
+                let place = format!("{place}, in the row {}", row.trim()).into();
+                Violation::NotErased { place, mark }
+            }
+            (_, violation) => violation,
+        }
     }
 }
 
