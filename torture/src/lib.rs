@@ -4,7 +4,8 @@
 //! faulty proxies. Each round injects a [`fault`](nemesis), then kills the server with SIGKILL and restarts
 //! it on the same data. All clients reconnect by themselves and resend unanswered requests. When all is
 //! quiet, the run reads the log back and checks the whole history against the laws of
-//! [`roomful_testkit::history`].
+//! [`roomful_testkit::history`]. Beside that, in a room of its own, the backend bans, mutes and erases users
+//! and rotates keys: [`moderation`] has the laws of it.
 //!
 //! The seed decides who does what, and the order of faults. It does not decide how the machine interleaves
 //! them: a seed that found a bug is likely, not certain, to find it again.
@@ -16,6 +17,7 @@ mod device;
 mod disk;
 mod error;
 mod log_reader;
+pub mod moderation;
 mod nemesis;
 pub mod overload;
 mod place;

@@ -71,6 +71,9 @@ struct Cli {
     secret: Option<String>,
     #[arg(long, hide = true)]
     api_key: Option<String>,
+    /// Do not ban, mute and erase users, and rotate no keys meanwhile.
+    #[arg(long)]
+    no_moderation: bool,
     /// Number of additional rounds on a disk that fills up.
     #[arg(long, default_value_t = 2)]
     full_disk_rounds: u64,
@@ -158,6 +161,7 @@ async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
     let mut options = Options::with_binary(seed, cli.binary.clone())?;
     options.rounds = cli.rounds;
     options.messages = cli.messages;
+    options.moderation = !cli.no_moderation;
     options.progress = true;
     if let Some(nodes) = cli.nodes {
         return torture_cluster(cli, nodes, options).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use roomful_testkit::history::{Audit, Checker, Event, Outcome, Violation};
 
+use crate::moderation;
 use crate::nemesis::Fault;
 
 /// The result of a run.
@@ -47,6 +48,8 @@ pub struct Report {
     pub took: Duration,
     /// Violations of the laws.
     pub violations: Vec<Violation>,
+    /// What the workload of moderation did and found, if it ran.
+    pub moderation: Option<moderation::Report>,
     /// Other observations that should not happen.
     pub troubles: Vec<String>,
 }
@@ -54,7 +57,10 @@ pub struct Report {
 impl Report {
     /// True if there is no violation and no trouble.
     pub fn sound(&self) -> bool {
-        self.violations.is_empty() && self.troubles.is_empty()
+        let moderation = self.moderation.as_ref();
+        self.violations.is_empty()
+            && self.troubles.is_empty()
+            && moderation.is_none_or(|moderation| moderation.violations.is_empty())
     }
 
     /// Checks a part of the history, and the logs after it, against the laws.
@@ -149,6 +155,9 @@ impl fmt::Display for Report {
         )?;
         for violation in &self.violations {
             write!(f, "\n  {violation}")?;
+        }
+        if let Some(moderation) = &self.moderation {
+            write!(f, "\n  {moderation}")?;
         }
         for trouble in &self.troubles {
             write!(f, "\n  trouble: {trouble}")?;

@@ -17,6 +17,7 @@ use crate::client_pool::{ClientPool, DEVICES};
 use crate::disk::Disk;
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
+use crate::moderation::{Moderation, Node, Setup, Storage};
 use crate::nemesis::{Fault, Field, next_fault};
 use crate::poster::Poster;
 use crate::report::Report;
@@ -49,6 +50,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Additional environment of the server.
     pub env: Vec<(String, String)>,
+    /// Ban, mute and erase users and rotate keys meanwhile.
+    pub moderation: bool,
     /// Continue after a violation.
     pub go_on: bool,
     /// Print each round to standard error.
@@ -85,6 +88,7 @@ impl Options {
             faults: Fault::COMMON.to_vec(),
             binary,
             env: Vec::new(),
+            moderation: true,
             go_on: false,
             progress: false,
         })
@@ -107,9 +111,11 @@ pub async fn run(options: Options) -> Result<Report, TortureError> {
         run.round(round).await?;
         run.progress(round);
         if !run.report.sound() && !run.options.go_on {
-            break;
+            run.report.took = started.elapsed();
+            return Ok(run.report);
         }
     }
+    run.finish_moderation().await?;
     run.report.took = started.elapsed();
     Ok(run.report)
 }
@@ -122,6 +128,7 @@ struct Run {
     client_pool: ClientPool,
     /// Ends with the run.
     _posting: JoinSet<()>,
+    moderation: Option<Moderation>,
     checker: Checker,
     reader: LogReader,
     report: Report,
@@ -135,6 +142,12 @@ impl Run {
         config.folder = disk.folder();
         let settings = SETTINGS.map(|(name, text)| (name.to_owned(), text.to_owned()));
         config.env.extend(settings.into_iter().chain(options.env.clone()));
+        // An erased user is nowhere once it is over.
+        config = config.env("ROOMFUL__PRESENCE__GRACE", "1s");
+        let setup = options.moderation.then(Setup::new).transpose()?;
+        if let Some(setup) = &setup {
+            setup.apply(&mut config);
+        }
         let server = ServerProcess::start_with(config).await?;
         let run_state = Arc::new(RunState::new(server.secret()));
         let mut proxies = Vec::new();
@@ -151,6 +164,11 @@ impl Run {
         };
         let mut posting = JoinSet::new();
         posting.spawn(poster.run());
+        let node = Node {
+            addr: server.addr(),
+            process: server.handle(),
+        };
+        let moderation = setup.map(|setup| Moderation::start(setup, &run_state, vec![node], options.seed));
         Ok(Self {
             rng: StdRng::seed_from_u64(options.seed),
             report: Report {
@@ -162,6 +180,7 @@ impl Run {
             state: run_state,
             client_pool,
             _posting: posting,
+            moderation,
             checker: Checker::default(),
             reader: LogReader::default(),
             disk,
@@ -187,6 +206,9 @@ impl Run {
         self.state.reaches(late).await;
         let metrics = http::get(self.server.addr(), "/metrics").await?;
         self.report.count_closed(&metrics.text());
+        if let Some(moderation) = &mut self.moderation {
+            moderation.before_kill().await;
+        }
         self.server.kill9().await?;
         self.report.kills += 1;
         self.report.met += u64::from(self.state.acknowledged() < all);
@@ -230,7 +252,17 @@ impl Run {
         self.client_pool.wait_for_all(&self.state, &audits).await;
         let events = self.state.recorder.take();
         self.report.hold(&mut self.checker, events, &audits);
+        self.report.moderation = self.moderation.as_ref().map(Moderation::report);
         self.report.troubles = self.state.troubles();
+        Ok(())
+    }
+
+    async fn finish_moderation(&mut self) -> Result<(), TortureError> {
+        if let Some(moderation) = self.moderation.take() {
+            let storage = Storage::Folder(self.server.data());
+            self.report.moderation = Some(moderation.finish(storage).await?);
+            self.report.troubles = self.state.troubles();
+        }
         Ok(())
     }
 

@@ -28,8 +28,9 @@ async fn killed_and_partitioned_nodes_lose_and_duplicate_nothing() {
         (report.common.kills, report.common.acknowledged),
         (rounds, messages)
     );
-    // Otherwise the run tested nothing.
+    // Otherwise the run tested nothing. A run whose moderation lacks an act is not sound.
     let common = &report.common;
+    assert!(common.moderation.is_some(), "{report}");
     assert!(
         common.met > 0 && common.unknown > 0 && common.recovered > 0,
         "{report}"

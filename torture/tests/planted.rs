@@ -1,4 +1,4 @@
-//! Tests of the checker: it must find the bug in each of three servers with a planted bug.
+//! Tests of the checkers: they must find the bug in each of five servers with a planted bug.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use roomful_testkit::history::Violation;
-use roomful_torture::{Fault, Options, Report, run};
+use roomful_torture::{Fault, Options, Report, moderation, run};
 
 /// Builds the server with planted bugs, beside the one without.
 fn binary(sound: &std::path::Path) -> PathBuf {
@@ -30,13 +30,15 @@ fn binary(sound: &std::path::Path) -> PathBuf {
     folder.join("roomful-planted")
 }
 
-async fn find(bug: &str) -> Report {
+/// A run against a server with the bug, with or without the workload of moderation.
+async fn find(bug: &str, moderation: bool) -> Report {
     let mut options = Options::new(7).unwrap();
     options.binary = binary(&options.binary);
     options.env = vec![("ROOMFUL_PLANTED".to_owned(), bug.to_owned())];
     options.faults = vec![Fault::Cut];
     options.rounds = 3;
     options.messages = 900;
+    options.moderation = moderation;
     // The first law that it breaks differs from run to run.
     options.go_on = true;
     let report = run(options).await.unwrap();
@@ -46,21 +48,38 @@ async fn find(bug: &str) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_checker_finds_an_ack_before_the_commit() {
-    let report = find("ack-before-commit").await;
+    let report = find("ack-before-commit", false).await;
     let lost = |violation: &Violation| matches!(violation, Violation::LostAck { .. });
     assert!(report.violations.iter().any(lost), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_checker_finds_a_skipped_delivery() {
-    let report = find("skip-delivery").await;
+    let report = find("skip-delivery", false).await;
     let gap = |violation: &Violation| matches!(violation, Violation::Run { .. });
     assert!(report.violations.iter().any(gap), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_checker_finds_a_retry_that_is_stored_again() {
-    let report = find("duplicate-on-retry").await;
+    let report = find("duplicate-on-retry", false).await;
     let twice = |violation: &Violation| matches!(violation, Violation::TwoSeqs { .. });
     assert!(report.violations.iter().any(twice), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checker_finds_a_muted_user_who_writes() {
+    let report = find("ignore-mutes", true).await;
+    let wrote = |violation: &moderation::Violation| matches!(violation, moderation::Violation::Wrote { .. });
+    let found = report.moderation.as_ref().unwrap();
+    assert!(found.violations.iter().any(wrote), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checker_finds_an_erased_user_in_the_log() {
+    let report = find("keep-entries", true).await;
+    let left =
+        |violation: &moderation::Violation| matches!(violation, moderation::Violation::NotErased { .. });
+    let found = report.moderation.as_ref().unwrap();
+    assert!(found.violations.iter().any(left), "{report}");
 }

@@ -13,7 +13,8 @@ async fn kills_and_dead_connections_lose_and_duplicate_nothing() {
     println!("{report}");
     assert!(report.sound(), "{report}");
     assert_eq!((report.kills, report.acknowledged), (rounds, messages));
-    // Otherwise the run tested nothing.
+    // Otherwise the run tested nothing. A run whose moderation lacks an act is not sound.
+    assert!(report.moderation.is_some(), "{report}");
     assert!(
         report.met > 0 && report.unknown > 0 && report.duplicates > 0,
         "{report}"

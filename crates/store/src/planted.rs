@@ -16,6 +16,10 @@ pub enum Bug {
     SkipDelivery,
     /// A retry is stored once more.
     DuplicateOnRetry,
+    /// Muted users write.
+    IgnoreMutes,
+    /// An erasure leaves the user's entries in the log.
+    KeepEntries,
 }
 
 /// Whether this bug is the one that `ROOMFUL_PLANTED` names.
@@ -25,6 +29,8 @@ pub fn is(bug: Bug) -> bool {
             "ack-before-commit" => Some(Bug::AckBeforeCommit),
             "skip-delivery" => Some(Bug::SkipDelivery),
             "duplicate-on-retry" => Some(Bug::DuplicateOnRetry),
+            "ignore-mutes" => Some(Bug::IgnoreMutes),
+            "keep-entries" => Some(Bug::KeepEntries),
             _ => None,
         });
     *PLANTED == Some(bug)

@@ -4,8 +4,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -79,10 +81,44 @@ pub struct ServerProcess {
     folder: TempDir,
     child: Child,
     addr: SocketAddr,
+    handle: ProcessHandle,
+}
+
+/// Reaches a server's process from other tasks, while its owner kills and restarts it. Clones reach the same
+/// process.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessHandle(Arc<Mutex<Process>>);
+
+#[derive(Debug, Default)]
+struct Process {
+    /// `None` before the server is ready: it may not handle signals yet, and SIGHUP would end it.
+    pid: Option<Pid>,
+    starts: u64,
+}
+
+impl ProcessHandle {
+    /// Sends SIGHUP: the server reads its settings again. Returns the number of this run of the server, which
+    /// grows with each start; `None` if the server is not ready.
+    pub fn reload(&self) -> Option<u64> {
+        let process = self.0.lock();
+        // Under the lock, so that no other process has the id by then.
+        kill_process(process.pid?, Signal::HUP).ok()?;
+        Some(process.starts)
+    }
+
+    fn is_ready(&self, pid: Option<Pid>) {
+        let mut process = self.0.lock();
+        process.pid = pid;
+        process.starts += 1;
+    }
+
+    fn ends(&self) {
+        self.0.lock().pid = None;
+    }
 }
 
 /// The HS256 secret that every fixture server is started with.
-const SECRET: &str = "testkit-secret-0123456789abcdefghij";
+pub const SECRET: &str = "testkit-secret-0123456789abcdefghij";
 /// The API key that every fixture server is started with.
 const API_KEY: &str = "testkit-api-key-0123456789abcdefghij";
 
@@ -110,6 +146,7 @@ impl ServerProcess {
             config,
             folder,
             child,
+            handle: ProcessHandle::default(),
         };
         server.wait_ready().await?;
         Ok(server)
@@ -133,6 +170,11 @@ impl ServerProcess {
     /// Its process id; 0 once it has ended.
     pub fn pid(&self) -> u32 {
         self.child.id().unwrap_or_default()
+    }
+
+    /// A handle to its process, for other tasks.
+    pub fn handle(&self) -> ProcessHandle {
+        self.handle.clone()
     }
 
     /// Its data folder.
@@ -166,6 +208,7 @@ impl ServerProcess {
 
     /// Kills it without warning (SIGKILL), as a power cut would end it.
     pub async fn kill9(&mut self) -> Result<(), Error> {
+        self.handle.ends();
         self.child.kill().await.map_err(Error::io("killing the server"))
     }
 
@@ -174,6 +217,7 @@ impl ServerProcess {
         if self.child.id().is_some() {
             self.signal(Signal::TERM)?;
         }
+        self.handle.ends();
         match timeout(PATIENCE, self.child.wait()).await {
             Ok(status) => status.map_err(Error::io("waiting for the server to end")),
             Err(_) => Err(self.failure("did not end after SIGTERM")),
@@ -190,9 +234,12 @@ impl ServerProcess {
         self.signal(Signal::CONT)
     }
 
+    fn process(&self) -> Option<Pid> {
+        self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), Error> {
-        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        let pid = pid.ok_or_else(|| self.failure("has ended already"))?;
+        let pid = self.process().ok_or_else(|| self.failure("has ended already"))?;
         kill_process(pid, signal).map_err(|error| Error::Io {
             doing: "sending a signal to the server",
             source: error.into(),
@@ -207,8 +254,14 @@ impl ServerProcess {
         self.wait_ready().await
     }
 
-    /// Waits for the port file, which the server writes once it is ready, then for `/readyz` to answer 200.
     async fn wait_ready(&mut self) -> Result<(), Error> {
+        self.wait_answers().await?;
+        self.handle.is_ready(self.process());
+        Ok(())
+    }
+
+    /// Waits for the port file, which the server writes once it is ready, then for `/readyz` to answer 200.
+    async fn wait_answers(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         let port_file = self.folder.path().join("port");
         loop {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::cut::{Behind, Cut, Lost};
 use super::network::Dropped;
 use super::nodes::Nodes;
-use super::presence::Watch;
+use super::presence::{Watch, connect};
 use super::run::LEASE;
 use crate::client_pool::ClientPool;
 use crate::disk::Disk;
@@ -294,7 +294,7 @@ impl Field<'_> {
     /// A client that stays idle on a node, to observe whether the node disconnects it.
     async fn witness(&self, node: usize) -> Result<SioClient, TortureError> {
         let auth = json!({ "token": token::for_user(self.run_state.secret, "witness") });
-        Ok(SioClient::connect(self.nodes.servers[node].addr(), "/", &auth).await?)
+        Ok(connect(self.nodes.servers[node].addr(), &auth).await?)
     }
 
     /// Checks that the node's lease has ended, and its clients' connections with it.

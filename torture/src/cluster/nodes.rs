@@ -15,6 +15,7 @@ use super::memory;
 use super::network::{self, Network};
 use super::run::{CutBy, GRACE, LEASE, Options};
 use crate::error::TortureError;
+use crate::moderation::Setup;
 use crate::run::SETTINGS;
 
 /// Pause between two readiness checks of a node that is not ready.
@@ -27,7 +28,7 @@ pub(super) struct Nodes {
     pub(super) postgres: PostgresServer,
     /// The network between nodes and proxies, if the nodes have namespaces.
     pub(super) network: Option<Network>,
-    database: String,
+    pub(super) database: String,
 }
 
 /// The proxies of one node.
@@ -41,7 +42,7 @@ pub(super) struct Lines {
 }
 
 impl Nodes {
-    pub(super) async fn start(options: &Options) -> Result<Self, TortureError> {
+    pub(super) async fn start(options: &Options, setup: Option<&Setup>) -> Result<Self, TortureError> {
         // A run with only a storm uses the default heartbeat.
         let wanted = |name: &str| options.rounds > 0 || !name.contains("__PING_");
         let settings = SETTINGS.iter().filter(|(name, _)| wanted(name));
@@ -81,6 +82,9 @@ impl Nodes {
                 .unwrap_or_default();
             config.env.extend_from_slice(&settings);
             config.env.extend(clock(node, options.skew)?);
+            if let Some(setup) = setup {
+                setup.apply(&mut config);
+            }
             // Start all at once, so that they compete to create the tables.
             starting.push(tokio::spawn(ServerProcess::start_with(config)));
             lines.push(line);

@@ -208,7 +208,7 @@ fn auth(secret: &str, user: &str) -> Value {
 }
 
 /// Retries: a node that recovers from a fault may still refuse connections.
-async fn connect(addr: SocketAddr, auth: &Value) -> Result<SioClient, Error> {
+pub(super) async fn connect(addr: SocketAddr, auth: &Value) -> Result<SioClient, Error> {
     for _ in 0..ATTEMPTS {
         if let Ok(Ok(client)) = timeout(CONNECT, SioClient::connect(addr, "/", auth)).await {
             return Ok(client);

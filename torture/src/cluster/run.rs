@@ -24,6 +24,7 @@ use super::storm::storm;
 use crate::client_pool::{ClientPool, DEVICES};
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
+use crate::moderation::{Moderation, Node, Setup, Storage};
 use crate::nemesis::next_fault;
 use crate::poster::Poster;
 use crate::run::RECOVERY;
@@ -38,6 +39,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Options of a run.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the run")]
 pub struct Options {
     /// Decides who does what, and the order of faults.
     pub seed: u64,
@@ -65,6 +67,8 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// The limits to check at the end.
     pub strictness: Strictness,
+    /// Ban, mute and erase users and rotate keys meanwhile.
+    pub moderation: bool,
     /// Continue after a violation.
     pub go_on: bool,
     /// Print each round to standard error.
@@ -98,6 +102,7 @@ impl Options {
             binary: common.binary,
             env: common.env,
             strictness: Strictness::Bounds,
+            moderation: common.moderation,
             go_on: common.go_on,
             progress: common.progress,
         }
@@ -123,6 +128,7 @@ pub async fn run(options: Options) -> Result<Report, TortureError> {
             return Ok(run.report);
         }
     }
+    run.finish_moderation().await?;
     run.last_things().await?;
     run.report.common.took = started.elapsed();
     Ok(run.report)
@@ -136,6 +142,7 @@ struct Run {
     client_pool: ClientPool,
     /// Ends with the run.
     _posting: JoinSet<()>,
+    moderation: Option<Moderation>,
     checker: Checker,
     reader: LogReader,
     report: Report,
@@ -154,7 +161,10 @@ impl Run {
             let what = "without them, there is no network between nodes that could be hurt";
             return Err(TortureError::Namespaces(what.to_owned()));
         }
-        let nodes = Nodes::start(&options).await?;
+        // A run with only a storm measures the storm alone.
+        let moderated = options.moderation && options.rounds > 0;
+        let setup = moderated.then(Setup::new).transpose()?;
+        let nodes = Nodes::start(&options, setup.as_ref()).await?;
         let (secret, api_key) = (nodes.servers[0].secret(), nodes.servers[0].api_key());
         let mut run_state = RunState::new(secret);
         run_state.polls = true;
@@ -175,6 +185,12 @@ impl Run {
         };
         let mut posting = JoinSet::new();
         posting.spawn(poster.run());
+        let servers = nodes.servers.iter().map(|server| Node {
+            addr: server.addr(),
+            process: server.handle(),
+        });
+        let moderation =
+            setup.map(|setup| Moderation::start(setup, &run_state, servers.collect(), options.seed));
         let mut report = Report::default();
         report.common.seed = options.seed;
         Ok(Self {
@@ -185,6 +201,7 @@ impl Run {
             state: run_state,
             client_pool,
             _posting: posting,
+            moderation,
             checker: Checker::default(),
             reader: LogReader::default(),
             backup: None,
@@ -265,6 +282,9 @@ impl Run {
         self.state.reaches(late).await;
         let metrics = http::get(self.nodes.servers[victim].addr(), "/metrics").await?;
         self.report.common.count_closed(&metrics.text());
+        if let Some(moderation) = &mut self.moderation {
+            moderation.before_kill().await;
+        }
         self.nodes.servers[victim].kill9().await?;
         let death = Instant::now();
         self.report.common.kills += 1;
@@ -315,6 +335,7 @@ impl Run {
         self.client_pool.wait_for_all(&self.state, &audits).await;
         let events = self.state.recorder.take();
         self.report.common.hold(&mut self.checker, events, &audits);
+        self.report.common.moderation = self.moderation.as_ref().map(Moderation::report);
         self.check_bounds();
         Ok(())
     }
@@ -350,6 +371,18 @@ impl Run {
     fn check_bounds(&mut self) {
         self.report.common.troubles = self.state.troubles();
         self.report.check_bounds();
+    }
+
+    async fn finish_moderation(&mut self) -> Result<(), TortureError> {
+        if let Some(moderation) = self.moderation.take() {
+            let storage = Storage::Database {
+                postgres: &self.nodes.postgres,
+                name: &self.nodes.database,
+            };
+            self.report.common.moderation = Some(moderation.finish(storage).await?);
+            self.check_bounds();
+        }
+        Ok(())
     }
 
     /// Copies the database, which stops for that.

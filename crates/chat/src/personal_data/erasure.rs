@@ -29,6 +29,8 @@ use crate::{
 const RESUMING: &str = "erasures";
 /// The pause before another attempt to finish interrupted erasures, in milliseconds.
 const RETRY_MS: i64 = 5_000;
+/// Leases after which an erasure that is still pending counts as interrupted, in a cluster.
+const SETTLED_LEASES: i64 = 4;
 
 /// The result of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +89,19 @@ pub(crate) async fn resume(app: &Arc<App>) {
 }
 
 async fn resume_all(app: &Arc<App>) -> Result<(), ChatError> {
-    for erasure in app.store.erasures().await? {
+    let mut interrupted = app.store.erasures().await?;
+    if let Some(cluster) = &app.cluster
+        && !interrupted.is_empty()
+    {
+        // Another node may carry them out: the caller repeats the call. Two nodes that erase the same user leave
+        // the user's id in control entries if one of them ends midway after the other has finished.
+        app.clock
+            .sleep(SETTLED_LEASES.saturating_mul(cluster.lease_ms()))
+            .await;
+        let pending = app.store.erasures().await?;
+        interrupted.retain(|erasure| pending.contains(erasure));
+    }
+    for erasure in interrupted {
         let _one_at_a_time = app.erasures.lock().await;
         carry_out(app, &erasure).await?;
         tracing::info!("finished an erasure that was interrupted");

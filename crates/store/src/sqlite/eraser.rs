@@ -45,6 +45,8 @@ pub(super) struct Eraser {
 impl Eraser {
     pub(super) fn start(path: &Path, options: &Options) -> Result<(Self, ErasureRequests), StoreError> {
         let conn = connection::existing(path)?;
+        // A crash loses the requests, and the log still has what they were for.
+        let is_erased = options.guest || truncate(&conn);
         let (requests, incoming) = sync_channel(1);
         let (alive, ended) = mpsc::channel(1);
         let task = Task {
@@ -65,7 +67,11 @@ impl Eraser {
         let eraser = Self {
             ended: tokio::sync::Mutex::new(ended),
         };
-        Ok((eraser, ErasureRequests(requests)))
+        let requests = ErasureRequests(requests);
+        if !is_erased {
+            requests.request();
+        }
+        Ok((eraser, requests))
     }
 
     /// Waits until the thread has ended and its connection is closed. The last connection of a database

@@ -82,6 +82,30 @@ async fn deleted_messages_leave_the_disk_while_the_store_runs() {
 }
 
 #[tokio::test]
+async fn deleted_messages_leave_the_disk_after_a_crash() {
+    let file = File::new();
+    let mut options = options();
+    options.erase_within = Duration::from_hours(1);
+    let store = open(&file.path(), options.clone()).unwrap();
+    let room = with_secrets(&store).await;
+    for n in 0..30u64 {
+        let delete = change(room, EntryKind::Delete, 2 * n + 1, "{}");
+        store.append(vec![delete]).await.unwrap();
+    }
+    // The files as a crash leaves them.
+    let crashed = File::new();
+    fs::create_dir(crashed.0.path().join("data")).unwrap();
+    for end in ["", "-wal"] {
+        fs::copy(file.path() + end, crashed.path() + end).unwrap();
+    }
+    store.close().await;
+    assert!(occurrences(&crashed) > 0, "nothing to erase");
+    let store = open(&crashed.path(), options).unwrap();
+    until_erased(&crashed).await;
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_deleted_room_leaves_the_disk_with_a_clean_stop() {
     let file = File::new();
     let mut options = options();
