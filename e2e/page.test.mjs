@@ -112,7 +112,8 @@ describe("editing, deleting, reacting", () => {
     await ada.at("edit-field").press("Escape");
     await ada.message("a mispelt word");
     assert.equal(await ada.at("edit-field").count(), 0);
-    // The same by keyboard: the message has the focus again, and Tab moves to the toolbar: react, reply, edit.
+    // The same by keyboard: the message has the focus again, and Tab moves to the toolbar: react, reply,
+    // edit.
     await ada.page.keyboard.press("Tab");
     await ada.page.keyboard.press("Tab");
     await ada.page.keyboard.press("Tab");

@@ -2,8 +2,8 @@
 //
 //   node examples/start.mjs plain-html        then open the address that it prints
 //
-// The server is the newest build of this checkout, or the binary in ROOMFUL_BIN. PORT is the example's port, 4000 by
-// default.
+// The server is the newest build of this checkout, or the binary in ROOMFUL_BIN. PORT is the example's port,
+// 4000 by default.
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";

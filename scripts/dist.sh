@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what a release consists of, in target/dist: the binary, a Debian package, npm and Python packages, an SBOM,
-# and checksums. PROFILE=dev packs the debug build, to try this script.
+# Builds what a release consists of, in target/dist: the binary, a Debian package, npm and Python packages, an
+# SBOM, and checksums. PROFILE=dev packs the debug build, to try this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

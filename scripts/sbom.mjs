@@ -1,4 +1,5 @@
-// Prints the software bill of materials of the binary as CycloneDX: its crates, and the npm packages of its pages.
+// Prints the software bill of materials of the binary as CycloneDX: its crates, and the npm packages of its
+// pages.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

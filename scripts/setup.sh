@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs missing programs and packages for a goal: `setup.sh run`, `lint`, `test`, `docs` or `instructions`. Quick
-# if nothing is missing. If it cannot install something, it names it and stops.
+# Installs missing programs and packages for a goal: `setup.sh run`, `lint`, `test`, `docs` or `instructions`.
+# Quick if nothing is missing. If it cannot install something, it names it and stops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
-// Prepares the site's pages in site/pages: copies docs/, generates the references from their sources, and writes
-// llms.txt. VitePress then checks all links.
+// Prepares the site's pages in site/pages: copies docs/, generates the references from their sources, and
+// writes llms.txt. VitePress then checks all links.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, posix, resolve } from "node:path";

@@ -1,5 +1,5 @@
-//! Content rules: a file of words, a pattern and a text, separated by NUL. Matches are whole characters of the
-//! text, a masked text has no match left, and plain words are found as the obvious search finds them.
+//! Content rules: a file of words, a pattern and a text, separated by NUL. Matches are whole characters of
+//! the text, a masked text has no match left, and plain words are found as the obvious search finds them.
 #![no_main]
 
 use std::ops::Range;

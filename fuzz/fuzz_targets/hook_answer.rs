@@ -1,5 +1,5 @@
-//! Answers of hooks to a message, an edit and a join: reasons are one short line, and replaced parts are within
-//! the limits and can be read again.
+//! Answers of hooks to a message, an edit and a join: reasons are one short line, and replaced parts are
+//! within the limits and can be read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Documents of issuers: a JWK Set gives at most as many keys as allowed, a discovery document only of the right
-//! issuer is accepted.
+//! Documents of issuers: a JWK Set gives at most as many keys as allowed, a discovery document only of the
+//! right issuer is accepted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

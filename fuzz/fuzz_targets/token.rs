@@ -1,5 +1,5 @@
-//! Tokens: any text as a token for a server with a secret and an issuer, and signed claims of any shape. Accepted
-//! claims follow the rules for users, names, pictures and times.
+//! Tokens: any text as a token for a server with a secret and an issuer, and signed claims of any shape.
+//! Accepted claims follow the rules for users, names, pictures and times.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};

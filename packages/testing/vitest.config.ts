@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// The tests start real servers; one file at a time keeps a small machine responsive. The documentation's tests import
-// the packages by name.
+// The tests start real servers; one file at a time keeps a small machine responsive. The documentation's
+// tests import the packages by name.
 export default defineConfig({
   resolve: {
     alias: {

@@ -4,8 +4,8 @@ use roomful_store::AuditRecord;
 
 use crate::app::App;
 
-/// Adds a record to the audit log, with the present time. The change has happened already, so a failure is logged
-/// with the record, and counted.
+/// Adds a record to the audit log, with the present time. The change has happened already, so a failure is
+/// logged with the record, and counted.
 pub(crate) async fn record(app: &App, change: AuditRecord) {
     let record = AuditRecord {
         at: app.clock.now_ms(),

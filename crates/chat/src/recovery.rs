@@ -122,8 +122,8 @@ pub(crate) fn taken_over(me: &Session) {
 /// Adds the rooms to the session, each from its newest entry on, while the user is a member.
 ///
 /// # Errors
-/// `unavailable` if the user has left one of them. `unavailable`, `internal` if the store failed: the outcome is
-/// unknown, so the caller must not enter the rooms.
+/// `unavailable` if the user has left one of them. `unavailable`, `internal` if the store failed: the outcome
+/// is unknown, so the caller must not enter the rooms.
 pub(crate) async fn subscribe_all(
     app: &App,
     me: &Session,

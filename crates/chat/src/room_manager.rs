@@ -99,8 +99,8 @@ impl RoomManager {
         Ok(Some(room))
     }
 
-    /// The rooms of these names like [`Self::open`], in their order. The store is asked once for all, or twice
-    /// if other nodes write, too.
+    /// The rooms of these names like [`Self::open`], in their order. The store is asked once for all, or
+    /// twice if other nodes write, too.
     ///
     /// # Errors
     /// As those of [`Self::open`].
@@ -141,8 +141,8 @@ impl RoomManager {
         Ok(found)
     }
 
-    /// Puts a room into memory, not to be found by its name yet. If other nodes write, too, the bus brings new
-    /// entries from here on: the row must be read again, see [`Self::finish`].
+    /// Puts a room into memory, not to be found by its name yet. If other nodes write, too, the bus brings
+    /// new entries from here on: the row must be read again, see [`Self::finish`].
     fn begin(self: &Arc<Self>, name: &RoomName, row: &RoomRow) -> RoomRef {
         let mut room = Room::new(name.clone(), row);
         room.topic = self.topics.as_ref().map(|topics| topics.subscribe_room(room.id));

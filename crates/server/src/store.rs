@@ -25,7 +25,8 @@ pub(crate) fn open_as_guest(config: &Config) -> Result<Arc<dyn Store>, StoreErro
     roomful_store::open(&config.store_url(), options)
 }
 
-/// Opens the store for an import: without the outbox, since imported messages are no news for webhooks. Blocks.
+/// Opens the store for an import: without the outbox, since imported messages are no news for webhooks.
+/// Blocks.
 pub(crate) fn open_for_import(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let options = Options {
         outbox: roomful_store::OutboxOptions::default(),

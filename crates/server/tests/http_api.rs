@@ -245,8 +245,8 @@ async fn a_backend_manages_the_members_of_a_private_room_and_posts_to_it() {
     refused(gone, 404, "not_found");
 }
 
-/// The app's own fields keep the order of their keys and the digits of their numbers. So a retry on a socket has the
-/// same text as the first attempt over HTTP.
+/// The app's own fields keep the order of their keys and the digits of their numbers. So a retry on a socket
+/// has the same text as the first attempt over HTTP.
 #[tokio::test]
 async fn metadata_over_http_is_kept_as_written() {
     const METADATA: &str = r#"{"b":1,"a":{"d":1.0,"c":12345678901234567890123}}"#;

@@ -102,8 +102,8 @@ impl Cors {
         }
     }
 
-    /// Whether pages that this machine serves may connect, on any port: `localhost` and loopback addresses (no).
-    /// For development, where the page comes from a server of its own.
+    /// Whether pages that this machine serves may connect, on any port: `localhost` and loopback addresses
+    /// (no). For development, where the page comes from a server of its own.
     pub fn loopback(mut self, loopback: bool) -> Self {
         self.loopback = loopback;
         self

@@ -52,8 +52,8 @@ impl<S> HttpStream<S> {
         self.paced(cx, outcome)
     }
 
-    /// Ends the deadline if the client has taken everything. Fails a flush that waits too long: TLS accepts bytes into
-    /// a buffer of its own, so a client that does not read may show here alone.
+    /// Ends the deadline if the client has taken everything. Fails a flush that waits too long: TLS accepts
+    /// bytes into a buffer of its own, so a client that does not read may show here alone.
     fn flushed(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
         if let Poll::Ready(Ok(())) = outcome {
             self.deadline = None;

@@ -46,8 +46,8 @@ pub struct AuditPage {
 }
 
 impl AuditPage {
-    /// The statement that reads the page. Its parameters: both bounds, the actor and the action, empty for all,
-    /// and the limit.
+    /// The statement that reads the page. Its parameters: both bounds, the actor and the action, empty for
+    /// all, and the limit.
     pub(crate) fn sql(&self) -> &'static str {
         if self.after.is_some() {
             OLDEST_FIRST

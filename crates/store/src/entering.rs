@@ -26,7 +26,7 @@ pub struct Entered {
     pub unread: Unread,
     /// False if the session was to be subscribed, and the owner no longer owns it.
     pub subscribed: bool,
-    /// The page; `None` if the room was deleted meanwhile. The membership stands even if the page could not be
-    /// read.
+    /// The page; `None` if the room was deleted meanwhile. The membership stands even if the page could not
+    /// be read.
     pub page: Result<Option<CaughtUp>, StoreError>,
 }

@@ -117,8 +117,8 @@ pub struct NewEntry {
     pub at: i64,
     /// Whether its size counts towards its author's [`Quotas::daily_bytes`](crate::Quotas::daily_bytes).
     pub charged: bool,
-    /// Whether the author is a moderator by their token, so that freezes and slow mode do not bind them. Moderators
-    /// by their role in the room need no mark.
+    /// Whether the author is a moderator by their token, so that freezes and slow mode do not bind them.
+    /// Moderators by their role in the room need no mark.
     pub exempt: bool,
 }
 

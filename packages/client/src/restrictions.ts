@@ -1,4 +1,5 @@
-// What moderators have ordered in a room: as the server tells it with a join and live, and as refusals show it.
+// What moderators have ordered in a room: as the server tells it with a join and live, and as refusals show
+// it.
 
 import type { Failure, ServerEvents, Standing } from "./contract.ts";
 

@@ -196,8 +196,8 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   /**
-   * Reports a message to the moderators. `reason` is a word of the app such as `spam`, and `text` what the user
-   * says about it. Resolves to the id of the report; a second report of a message changes nothing.
+   * Reports a message to the moderators. `reason` is a word of the app such as `spam`, and `text` what the
+   * user says about it. Resolves to the id of the report; a second report of a message changes nothing.
    */
   async report(seq: number, { reason, text }: { reason: string; text?: string }): Promise<number> {
     const report = { room: this.name, seq, reason, ...(text !== undefined && { text }) };

@@ -16,7 +16,8 @@ export interface TokenClaims {
 }
 
 /**
- * Signs a token. `secret` is the value of `ROOMFUL_AUTH_SECRET`, at least 32 bytes; `ttl` is in seconds, from `issuedAt` on.
+ * Signs a token. `secret` is the value of `ROOMFUL_AUTH_SECRET`, at least 32 bytes; `ttl` is in seconds, from
+ * `issuedAt` on.
  *
  * @throws RangeError for a short secret or a lifetime that is not positive.
  */

@@ -7,8 +7,9 @@ import { delimiter, dirname, join } from "node:path";
 const NAME = process.platform === "win32" ? "roomful.exe" : "roomful";
 
 /**
- * The path of the server's binary: `given`, else the variable `ROOMFUL_BIN`, else the newest build in a Roomful
- * checkout around the working directory, else the one of the npm package `roomful`, else `roomful` in `PATH`.
+ * The path of the server's binary: `given`, else the variable `ROOMFUL_BIN`, else the newest build in a
+ * Roomful checkout around the working directory, else the one of the npm package `roomful`, else `roomful` in
+ * `PATH`.
  *
  * @throws Error if there is none, or the given path is no executable file.
  */

@@ -15,8 +15,8 @@ export interface Faults {
   /** Answers every event and every HTTP call with `unavailable`, as if the database had failed. */
   unavailable(): Promise<void>;
   /**
-   * Expires all tokens issued so far, and ends their connections with `token_expired`. Takes up to one second. Tokens
-   * issued afterwards are valid.
+   * Expires all tokens issued so far, and ends their connections with `token_expired`. Takes up to one
+   * second. Tokens issued afterwards are valid.
    */
   expireTokens(): Promise<void>;
   /** Ends all faults. */

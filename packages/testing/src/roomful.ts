@@ -53,8 +53,8 @@ export interface TestRoomful {
   /** A token for a user. */
   token(user: string, options?: TestTokenOptions): string;
   /**
-   * Calls the HTTP API, past the faults of the network: `api("PUT", "rooms/lobby", {})`. Resolves to the JSON of the
-   * answer, and rejects if the status is an error.
+   * Calls the HTTP API, past the faults of the network: `api("PUT", "rooms/lobby", {})`. Resolves to the JSON
+   * of the answer, and rejects if the status is an error.
    */
   api<T = unknown>(method: string, path: string, body?: object): Promise<T>;
   /** Runs a command of the binary on the server's data, such as `new-epoch`. Some need a stopped server. */

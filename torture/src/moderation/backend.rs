@@ -40,8 +40,8 @@ enum Try {
 }
 
 impl Shared {
-    /// Makes a call. `path` is relative to `/api/v1`. `None` if no node gives a final answer in time, which is a
-    /// trouble.
+    /// Makes a call. `path` is relative to `/api/v1`. `None` if no node gives a final answer in time, which
+    /// is a trouble.
     pub(super) async fn call(
         &self,
         rng: &mut StdRng,

@@ -217,8 +217,9 @@ impl<'a> Case<'a> {
         Some(acked)
     }
 
-    /// Changes the profile, or mutes the user: the erasure must remove that, too. An attempt that got no answer
-    /// could be carried out after the erasure and make the user known again, so the erasure waits then.
+    /// Changes the profile, or mutes the user: the erasure must remove that, too. An attempt that got no
+    /// answer could be carried out after the erasure and make the user known again, so the erasure waits
+    /// then.
     async fn prepare(&mut self) -> Option<()> {
         let (user, reason) = (Mark::user(self.number), Mark::name(self.number).to_string());
         let kind = SanctionKind::Mute;

@@ -1,4 +1,5 @@
-//! Marks: strings that belong to one user of the workload and stand nowhere else, so that a search finds them.
+//! Marks: strings that belong to one user of the workload and stand nowhere else, so that a search finds
+//! them.
 
 use std::collections::BTreeSet;
 use std::fmt;

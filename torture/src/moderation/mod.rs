@@ -1,10 +1,11 @@
 //! The backend bans, mutes and erases users, and rotates keys, while nodes are killed.
 //!
-//! All of it happens in a room of its own, beside the traffic of the devices. A case is a fresh user who joins
-//! on some node and writes: messages that are sent until they are acknowledged, edits and reactions. Each user
-//! has an id, a name and a word that stand nowhere else. At a random point of the writing, the backend bans,
-//! mutes or erases the user, by calls to any node that are repeated until one is answered. All calls and tokens
-//! use an API key and a token secret that another task rotates in files, with SIGHUP, also right before kills.
+//! All of it happens in a room of its own, beside the traffic of the devices. A case is a fresh user who
+//! joins on some node and writes: messages that are sent until they are acknowledged, edits and reactions.
+//! Each user has an id, a name and a word that stand nowhere else. At a random point of the writing, the
+//! backend bans, mutes or erases the user, by calls to any node that are repeated until one is answered. All
+//! calls and tokens use an API key and a token secret that another task rotates in files, with SIGHUP, also
+//! right before kills.
 //!
 //! # Laws
 //!

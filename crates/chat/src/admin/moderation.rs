@@ -124,8 +124,8 @@ impl ChatServer {
         Ok(app.store.sanctions(page).await?)
     }
 
-    /// Blocks `blocked` for a user, as the user would do. An earlier block stays. Returns the block and whether
-    /// it is new.
+    /// Blocks `blocked` for a user, as the user would do. An earlier block stays. Returns the block and
+    /// whether it is new.
     ///
     /// # Errors
     /// `invalid_request` for an invalid id or for twice the same user, `quota_exceeded` beyond the limit.

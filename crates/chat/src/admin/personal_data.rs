@@ -16,8 +16,8 @@ pub use crate::personal_data::Erased;
 
 impl ChatServer {
     /// All that is stored about a user, as lines of JSON, in chunks of a bounded size. The stream reads each
-    /// chunk when its consumer asks for it, so it may miss or contain later changes. It is empty for an unknown
-    /// user.
+    /// chunk when its consumer asks for it, so it may miss or contain later changes. It is empty for an
+    /// unknown user.
     ///
     /// # Errors
     /// `invalid_request` for an invalid id; `unavailable` and `internal` if the store failed, also in the
@@ -36,8 +36,8 @@ impl ChatServer {
     }
 
     /// Erases a user: revokes their tokens, closes their connections, ends their memberships, and removes
-    /// them from everything stored. Their messages are deleted, or with `anonymise` stay under an id that tells
-    /// nothing. Returns when all is done; it may be repeated, and goes on after a crash.
+    /// them from everything stored. Their messages are deleted, or with `anonymise` stay under an id that
+    /// tells nothing. Returns when all is done; it may be repeated, and goes on after a crash.
     ///
     /// # Errors
     /// `invalid_request` for an invalid id; `unavailable` and `internal` if the store failed: repeat the

@@ -41,8 +41,8 @@ impl ChatServer {
     /// subscriptions, on all nodes. Repeat the call if its outcome is unknown.
     ///
     /// # Errors
-    /// `invalid_request` for an invalid name, or `members` of a public room; `banned` if one of them is. Nothing
-    /// has changed then.
+    /// `invalid_request` for an invalid name, or `members` of a public room; `banned` if one of them is.
+    /// Nothing has changed then.
     pub async fn put_room(
         &self,
         room: &str,

@@ -48,8 +48,8 @@ enum Matcher {
 pub struct ContentRules(Arc<RwLock<Arc<[ContentRule]>>>);
 
 impl ContentRule {
-    /// A rule for a list of words, one a line. It ignores case, the width of letters and invisible characters,
-    /// and matches whole words.
+    /// A rule for a list of words, one a line. It ignores case, the width of letters and invisible
+    /// characters, and matches whole words.
     ///
     /// # Errors
     /// What is wrong with the list.
@@ -121,8 +121,8 @@ impl ContentRules {
         *self.0.write() = rules.into();
     }
 
-    /// Applies the rules to a text that `user` wants to write in `room`. Masks it in place. Returns whether it has
-    /// masked something.
+    /// Applies the rules to a text that `user` wants to write in `room`. Masks it in place. Returns whether
+    /// it has masked something.
     ///
     /// # Errors
     /// `refused` if a rule refuses the text.

@@ -126,8 +126,8 @@ pub(super) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     masked
 }
 
-/// Whether a character belongs to the one before it: a combining mark, an invisible character, or the vowel or
-/// final consonant of a Korean syllable.
+/// Whether a character belongs to the one before it: a combining mark, an invisible character, or the vowel
+/// or final consonant of a Korean syllable.
 fn continues(c: char) -> bool {
     !c.is_ascii()
         && (canonical_combining_class(c) != 0 || is_ignorable(c) || matches!(c, '\u{1160}'..='\u{11ff}'))

@@ -59,8 +59,8 @@ fn stands_alone(text: &str, range: Range<usize>) -> bool {
         && !joined(word.chars().next_back(), after.chars().next())
 }
 
-/// Whether the character belongs to words that spaces separate. Chinese, Japanese, Thai, Lao, Tibetan, Burmese
-/// and Khmer have no spaces between words, and Korean words have endings.
+/// Whether the character belongs to words that spaces separate. Chinese, Japanese, Thai, Lao, Tibetan,
+/// Burmese and Khmer have no spaces between words, and Korean words have endings.
 fn is_spaced_letter(c: char) -> bool {
     let unspaced = matches!(
         c,

@@ -1,5 +1,5 @@
-//! The events of blocks: `user:block`, `user:unblock`, `user:blocks`, and `user:block_changed` to the user's other
-//! sockets.
+//! The events of blocks: `user:block`, `user:unblock`, `user:blocks`, and `user:block_changed` to the user's
+//! other sockets.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,7 +52,8 @@ pub(crate) struct Blocks {
     pub(crate) users: Vec<String>,
 }
 
-/// `user:block_changed`: the user has blocked or unblocked somebody, on another device or through the backend.
+/// `user:block_changed`: the user has blocked or unblocked somebody, on another device or through the
+/// backend.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BlockChanged<'a> {

@@ -69,7 +69,8 @@ struct Prepared {
     audited: Option<AuditRecord>,
 }
 
-/// Checks the change. Asks the hooks about an edit and applies the content rules to it; both may change its text.
+/// Checks the change. Asks the hooks about an edit and applies the content rules to it; both may change its
+/// text.
 async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared, ChatError> {
     let room = context.my_room(&ask.room).await?;
     let (mut replacement, mut stored, mut audited) = (None, None, None);

@@ -72,8 +72,8 @@ fn greeting(app: &App, me: &Session, socket: &Socket, upto: Option<LogPosition>)
         .ok()
 }
 
-/// Checks once more for a revocation or a ban that missed this socket because it was between admission and the
-/// namespace.
+/// Checks once more for a revocation or a ban that missed this socket because it was between admission and
+/// the namespace.
 async fn still_welcome(app: &App, me: &Session) -> bool {
     me.serial > app.last_revocation.load(Ordering::SeqCst)
         || app.check_revoked(&me.user, me.issued_at()).await.is_ok()

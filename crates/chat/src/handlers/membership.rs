@@ -197,8 +197,8 @@ pub(super) struct Position<'a> {
     pub(super) epoch: Option<&'a str>,
 }
 
-/// A page of the entries after a client's position, or the newest page if that position is unknown or no longer
-/// kept.
+/// A page of the entries after a client's position, or the newest page if that position is unknown or no
+/// longer kept.
 pub(super) struct Caught {
     pub(super) page: Page,
     /// Tells the client to discard its copy.

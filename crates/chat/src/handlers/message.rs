@@ -72,8 +72,8 @@ pub(crate) struct Admitted {
     pub(crate) stored: Option<Recorded>,
 }
 
-/// Checks the draft against the room, asks the hooks about it, and applies the content rules to its text. Hooks
-/// and rules may change it. `sender` is the user and the client id.
+/// Checks the draft against the room, asks the hooks about it, and applies the content rules to its text.
+/// Hooks and rules may change it. `sender` is the user and the client id.
 pub(crate) async fn admit(
     app: &App,
     room: &Room,

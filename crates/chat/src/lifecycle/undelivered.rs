@@ -12,8 +12,8 @@ use crate::clock::Clock;
 const UNDELIVERED: &str = "undelivered";
 /// Messages checked at a time.
 const BATCH: u32 = 100;
-/// Recipients whose reports one commit writes, and those of one message more. Other writes get their turn between two
-/// commits.
+/// Recipients whose reports one commit writes, and those of one message more. Other writes get their turn
+/// between two commits.
 const RECIPIENTS_PER_COMMIT: usize = 256;
 /// The pause between two checks, in milliseconds.
 const EVERY_MS: i64 = 500;

@@ -26,8 +26,8 @@ pub(crate) enum Event<'a> {
     Change(ChangeKind, ChangeView<'a>),
 }
 
-/// The newest message of a room, with the picture of its author; `None`, with an error in the log, if its body
-/// is malformed.
+/// The newest message of a room, with the picture of its author; `None`, with an error in the log, if its
+/// body is malformed.
 pub(crate) fn last_message<'a>(
     name: &'a RoomName,
     room: &'a RoomRow,

@@ -3,10 +3,10 @@
 //! The store remembers an erasure from its first commit to its last, and every step may be repeated. So a
 //! crash costs only time: the next start, or the next call for the same user, goes through all steps again.
 //!
-//! While the store remembers an erasure, the log takes no entry of the user and no room takes them in. Tokens are
-//! revoked first and the membership of a room ends before its rows are erased, so nothing new arrives about the
-//! user. Deletions of messages are entries of the log by the alias: clients and other nodes
-//! hide the messages as if a moderator had deleted them.
+//! While the store remembers an erasure, the log takes no entry of the user and no room takes them in. Tokens
+//! are revoked first and the membership of a room ends before its rows are erased, so nothing new arrives
+//! about the user. Deletions of messages are entries of the log by the alias: clients and other nodes hide
+//! the messages as if a moderator had deleted them.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -93,8 +93,8 @@ async fn resume_all(app: &Arc<App>) -> Result<(), ChatError> {
     if let Some(cluster) = &app.cluster
         && !interrupted.is_empty()
     {
-        // Another node may carry them out: the caller repeats the call. Two nodes that erase the same user leave
-        // the user's id in control entries if one of them ends midway after the other has finished.
+        // Another node may carry them out: the caller repeats the call. Two nodes that erase the same user
+        // leave the user's id in control entries if one of them ends midway after the other has finished.
         app.clock
             .sleep(SETTLED_LEASES.saturating_mul(cluster.lease_ms()))
             .await;

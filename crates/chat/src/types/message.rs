@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 /// The largest seq in a payload: JavaScript's largest exact integer.
 pub const MAX_SEQ: u64 = (1 << 53) - 1;
 
-/// The most objects and lists within each other in [`Metadata`]. JSON parsers have such a limit, too, and they
-/// read metadata within a message, a report, or a webhook.
+/// The most objects and lists within each other in [`Metadata`]. JSON parsers have such a limit, too, and
+/// they read metadata within a message, a report, or a webhook.
 const METADATA_DEPTH: usize = 64;
 
 /// The content of a message. The store keeps its JSON as the entry's body.

@@ -20,8 +20,8 @@ pub(crate) const REPORT_REASON_CHARS: usize = 64;
 /// The violated rule, as the end of a sentence.
 pub type Violation = &'static str;
 
-/// What the names of API keys begin with, where a user or a key may stand: as the actor of an audit record, or
-/// as the one who deleted a message.
+/// What the names of API keys begin with, where a user or a key may stand: as the actor of an audit record,
+/// or as the one who deleted a message.
 const KEY_PREFIX: &str = "key:";
 
 const CONTROL: Violation = "must not contain control characters";
@@ -38,8 +38,9 @@ pub fn check_user_id(id: &str) -> Result<(), Violation> {
     check_visible(id)
 }
 
-/// Checks the id of a user who acts, or whom the backend acts on: a user id that names no API key. Otherwise a
-/// user could act under the name of a key, and the erasure of that user would change the key's audit records.
+/// Checks the id of a user who acts, or whom the backend acts on: a user id that names no API key. Otherwise
+/// a user could act under the name of a key, and the erasure of that user would change the key's audit
+/// records.
 ///
 /// # Errors
 /// The violated rule.
@@ -79,8 +80,8 @@ pub(crate) fn check_emoji(emoji: &str) -> Result<(), Violation> {
     check_visible(emoji)
 }
 
-/// Checks the URL of a picture: 1 to 2,048 visible characters without white space, and no script or page. Clients
-/// decide what else they load.
+/// Checks the URL of a picture: 1 to 2,048 visible characters without white space, and no script or page.
+/// Clients decide what else they load.
 pub(crate) fn check_avatar(url: &str) -> Result<(), Violation> {
     if url.is_empty() || url.chars().count() > AVATAR_CHARS {
         return Err("must be 1 to 2,048 characters long");

@@ -58,8 +58,8 @@ pub(crate) struct Assets {
 
 impl Assets {
     /// Prepares `files`. A non-empty `assets_url` replaces `/assets/` in the chat page, and its content
-    /// security policy then allows scripts and styles from `assets_origin`. The console, where people type API
-    /// keys, loads scripts from this server alone.
+    /// security policy then allows scripts and styles from `assets_origin`. The console, where people type
+    /// API keys, loads scripts from this server alone.
     ///
     /// With a non-empty `base_path` the pages learn it from a `meta` element.
     pub(crate) fn new(

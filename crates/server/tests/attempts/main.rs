@@ -1,8 +1,8 @@
 //! A table of attempts by attackers, wrong clients and wrong backends against moderation, reports, blocks,
 //! profiles, hooks, content rules, API keys, issuers of tokens, personal data, the audit log and the console.
 //!
-//! Each attempt has one expected answer. After all of them nothing that they aimed at has changed, honest users
-//! chat, and the server has counted what it refused.
+//! Each attempt has one expected answer. After all of them nothing that they aimed at has changed, honest
+//! users chat, and the server has counted what it refused.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 

@@ -67,8 +67,9 @@ pub(crate) struct World {
 /// | `mia`, `flo` | members: one is muted, the other has reported [`QUOTA`] messages |
 /// | `ann`, `bob` | members |
 ///
-/// `vic` is banned from it, `pia` from everywhere. `sue` moderates the `attic` alone. `una` has blocked `udo`, with
-/// whom she shares the room `pair`, and is at her limit. `era` is erased. A user named `text` is in the room `yard`.
+/// `vic` is banned from it, `pia` from everywhere. `sue` moderates the `attic` alone. `una` has blocked
+/// `udo`, with whom she shares the room `pair`, and is at her limit. `era` is erased. A user named `text` is
+/// in the room `yard`.
 const PEOPLE: [&str; 14] = [
     "olga", "mona", "mark", "max", "demo", "roy", "mia", "flo", "ann", "bob", "vic", "sue", "una", "udo",
 ];

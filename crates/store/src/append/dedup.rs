@@ -35,8 +35,8 @@ pub(crate) enum RecordedText<'a> {
     Erased,
 }
 
-/// SQL: the condition that a deletion or a later edit erased the body of entry `e`. The body of an edit is empty
-/// once it is erased; the row that says so may be gone with its message.
+/// SQL: the condition that a deletion or a later edit erased the body of entry `e`. The body of an edit is
+/// empty once it is erased; the row that says so may be gone with its message.
 macro_rules! is_erased {
     () => {
         "(e.kind = 1 AND e.body = '' OR e.kind IN (0, 1) AND EXISTS

@@ -7,8 +7,8 @@ use crate::{
     numbers::Numbered as _,
 };
 
-/// The condition that no ban keeps a user out of a room, and that the user is not being erased. Room, user and time
-/// are the first three parameters.
+/// The condition that no ban keeps a user out of a room, and that the user is not being erased. Room, user
+/// and time are the first three parameters.
 pub(crate) const MAY_ENTER: &str = "NOT EXISTS (SELECT 1 FROM sanctions
         WHERE room_id IN (0, $1) AND user_id = $2 AND kind = 0 AND until > $3)
     AND NOT EXISTS (SELECT 1 FROM erasures WHERE user_id = $2)";

@@ -1,8 +1,8 @@
 //! The statements of an erasure.
 //!
 //! Rows that only the user needs go. Rows that others need, such as the entries of a log without holes, stay
-//! under the alias. Ids inside of JSON are replaced as whole strings, but for the names of fields that the server
-//! writes: a user may have such an id.
+//! under the alias. Ids inside of JSON are replaced as whole strings, but for the names of fields that the
+//! server writes: a user may have such an id.
 
 use super::{Erasure, ErasureStep, json_string};
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
 const SPAN: i64 = 500;
 /// Stands for the user's field while their id is replaced. JSON contains no such character.
 const MARK: &str = "\u{1}";
-/// The names of fields in the JSON that the server writes: entries, commands to other nodes, reports, notifications,
-/// records of the outbox and of the audit log.
+/// The names of fields in the JSON that the server writes: entries, commands to other nodes, reports,
+/// notifications, records of the outbox and of the audit log.
 const FIELDS: &[&str] = &[
     "BlockChanged",
     "Disconnected",

@@ -22,8 +22,8 @@ use crate::{
     store::Moderation,
 };
 
-/// Whether there is any sanction, rule or erasure, or a block that concerns one of these users. If not, an append
-/// loads no guards.
+/// Whether there is any sanction, rule or erasure, or a block that concerns one of these users. If not, an
+/// append loads no guards.
 const IS_MODERATED: &str = "SELECT EXISTS (SELECT 1 FROM sanctions) OR EXISTS (SELECT 1 FROM room_rules)
         OR EXISTS (SELECT 1 FROM erasures)
         OR EXISTS (SELECT 1 FROM blocks WHERE user_id = ANY($1))

@@ -117,8 +117,8 @@ pub(super) async fn missed(
     Ok((entries.len() as u64 == wanted).then_some(entries))
 }
 
-/// The spans that each session of this node missed; `None` if some entries were removed, or the session is not
-/// complete.
+/// The spans that each session of this node missed; `None` if some entries were removed, or the session is
+/// not complete.
 pub(super) async fn spans(conn: &Conn, node: i64, asks: Vec<Missed>) -> Result<Vec<Option<Spans>>, Failure> {
     // If some entries were removed, the search begins at the oldest one left.
     const SQL: &str = "SELECT t.ask, r.id, t.after, r.head, r.first,

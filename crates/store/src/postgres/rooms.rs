@@ -118,7 +118,8 @@ pub(super) async fn lock(conn: &Conn, id: RoomId) -> Result<Option<RoomBounds>, 
     row.as_ref().map(bounds).transpose()
 }
 
-/// The room, which is not removed until the transaction ends. Does not wait for appends, and they do not wait.
+/// The room, which is not removed until the transaction ends. Does not wait for appends, and they do not
+/// wait.
 pub(super) async fn keep(conn: &Conn, id: RoomId) -> Result<Option<RoomRow>, Failure> {
     let sql = format!("SELECT {ROOM_COLUMNS} FROM rooms r WHERE r.id = $1 FOR KEY SHARE");
     conn.row(&sql, &[&id]).await?.as_ref().map(room).transpose()

@@ -28,7 +28,8 @@ pub(super) struct Batch<'c> {
     pub(super) quotas: Quotas,
     /// What users may append without a look into the database.
     pub(super) reservations: &'c mut Reservations,
-    /// True if the store is known to have no sanction, rule, block or erasure. Whatever adds one sets it to false.
+    /// True if the store is known to have no sanction, rule, block or erasure. Whatever adds one sets it to
+    /// false.
     pub(super) unmoderated: &'c mut bool,
     pub(super) outbox: &'c OutboxOptions,
     /// Entries that were rejected for a quota: for the bytes of the day, and for the edits of a message.

@@ -161,7 +161,8 @@ impl SqliteStore {
         self.counted(self.writer.write(write).await)
     }
 
-    /// Deletes the rows that are older than `kept_ms` at `now`. `sql` deletes one commit's worth from before a time.
+    /// Deletes the rows that are older than `kept_ms` at `now`. `sql` deletes one commit's worth from before
+    /// a time.
     async fn trim_rows(&self, sql: &'static str, kept_ms: i64, now: i64) -> Result<u64, StoreError> {
         let cutoff = now.saturating_sub(kept_ms);
         let mut total = 0;

@@ -13,6 +13,7 @@ pub trait Audit: Send + Sync {
     /// A page of records.
     async fn audit(&self, page: AuditPage) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// Deletes the records that are older than `kept_ms` at `now`, in small commits. Answers how many it deleted.
+    /// Deletes the records that are older than `kept_ms` at `now`, in small commits. Answers how many it
+    /// deleted.
     async fn trim_audit(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError>;
 }

@@ -96,8 +96,8 @@ pub trait Log: Send + Sync {
     async fn history(&self, room: RoomId, page: Page) -> Result<Option<History>, StoreError>;
 
     /// Pages of several rooms, `None` for a room that does not exist, each with at most
-    /// [`page_bytes`](crate::Options::page_bytes). Once the pages before it have more than `bytes`, about, a room gets
-    /// an empty page with `more`.
+    /// [`page_bytes`](crate::Options::page_bytes). Once the pages before it have more than `bytes`, about, a
+    /// room gets an empty page with `more`.
     async fn catch_up(&self, asks: Vec<CatchUp>, bytes: usize) -> Result<Vec<Option<CaughtUp>>, StoreError>;
 
     /// Those of the reactions that the user has made. For messages with more reactions than a page names.

@@ -30,8 +30,8 @@ pub trait Members: Send + Sync {
         Ok(entered.map(|entered| entered.joined))
     }
 
-    /// Makes the user a member like [`Self::join`], subscribes their session, and reads what their client needs
-    /// of the room.
+    /// Makes the user a member like [`Self::join`], subscribes their session, and reads what their client
+    /// needs of the room.
     async fn enter_room(&self, ask: EnterRoom) -> Result<Option<Entered>, StoreError>;
 
     /// Makes the user a member of a room of any kind, and sets their role if `role` names one.

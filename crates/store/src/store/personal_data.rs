@@ -26,8 +26,8 @@ pub trait PersonalData: Send + Sync {
     /// The erasures that have begun and not ended.
     async fn erasures(&self) -> Result<Vec<Erasure>, StoreError>;
 
-    /// Carries out one commit's worth of a step, from the key `from` on. Answers the key to go on from; `None`
-    /// at the end of the step. Steps may be repeated.
+    /// Carries out one commit's worth of a step, from the key `from` on. Answers the key to go on from;
+    /// `None` at the end of the step. Steps may be repeated.
     async fn erase(&self, erasure: &Erasure, step: ErasureStep, from: i64)
     -> Result<Option<i64>, StoreError>;
 
@@ -35,8 +35,8 @@ pub trait PersonalData: Send + Sync {
     async fn end_erasure(&self, user: &str) -> Result<(), StoreError>;
 
     /// Removes what deleted rows leave in unused parts of the database file, if the engine does not do so by
-    /// itself and the file is at most [`compact_up_to`](crate::Options::compact_up_to) bytes. Other writes wait
-    /// meanwhile. Answers false if the file is larger.
+    /// itself and the file is at most [`compact_up_to`](crate::Options::compact_up_to) bytes. Other writes
+    /// wait meanwhile. Answers false if the file is larger.
     async fn compact(&self) -> Result<bool, StoreError> {
         Ok(true)
     }

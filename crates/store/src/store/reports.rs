@@ -21,6 +21,7 @@ pub trait Reports: Send + Sync {
     /// Resolves a report. False if there is no open report with this id.
     async fn resolve_report(&self, resolution: Resolution) -> Result<bool, StoreError>;
 
-    /// Deletes the reports that are older than `kept_ms` at `now`, in small commits. Answers how many it deleted.
+    /// Deletes the reports that are older than `kept_ms` at `now`, in small commits. Answers how many it
+    /// deleted.
     async fn trim_reports(&self, kept_ms: i64, now: i64) -> Result<u64, StoreError>;
 }

@@ -1,4 +1,5 @@
-// The focused message of a list: arrow keys move it, and it stays in the page while it is scrolled out of sight.
+// The focused message of a list: arrow keys move it, and it stays in the page while it is scrolled out of
+// sight.
 
 import { defaultRangeExtractor, type Range } from "@tanstack/react-virtual";
 import { useCallback, useMemo, useState, type FocusEvent, type KeyboardEvent, type RefObject } from "react";

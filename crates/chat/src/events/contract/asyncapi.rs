@@ -11,8 +11,8 @@ const ABOUT: &str = "Roomful's events over Socket.IO, protocol 5, namespace `/`.
     event `session` has those of the server at hand. `x-maxBytes` bounds the bytes of UTF-8 of a string, or of the \
     JSON of an object. `x-uniqueBy` names the field in which no two items of a list may be equal.";
 
-/// The `AsyncAPI` document of all events, as JSON text, from the view of the server: it receives client events
-/// and sends server events.
+/// The `AsyncAPI` document of all events, as JSON text, from the view of the server: it receives client
+/// events and sends server events.
 pub fn asyncapi() -> String {
     let Contract {
         client,

@@ -125,8 +125,8 @@ impl PresenceServer {
         }
     }
 
-    /// Updates whether the sockets of `blocked` see `user`, after a block between the two began or ended. Does
-    /// nothing if none of them is subscribed on this node.
+    /// Updates whether the sockets of `blocked` see `user`, after a block between the two began or ended.
+    /// Does nothing if none of them is subscribed on this node.
     pub(crate) async fn block_changed(&self, user: &UserId, blocked: &UserId) {
         let read = self.begin_read();
         let mut watchers = self.recipients.subscribed_to(user);

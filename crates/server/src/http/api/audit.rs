@@ -1,7 +1,8 @@
 //! The audit log: middleware that records every changing call, and the call that lists the records.
 //!
-//! A call is recorded right after it, before its answer goes out, also if the client is gone by then. Posts of
-//! messages and notifications are frequent: up to [`POSTS_IN_FLIGHT`] answers do not wait for their record.
+//! A call is recorded right after it, before its answer goes out, also if the client is gone by then. Posts
+//! of messages and notifications are frequent: up to [`POSTS_IN_FLIGHT`] answers do not wait for their
+//! record.
 
 use std::{collections::BTreeMap, sync::Arc};
 

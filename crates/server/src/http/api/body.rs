@@ -27,8 +27,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads an object from its text, so that raw fields keep the order of their keys and the digits of their numbers.
-/// serde alone would also accept a list of a struct's fields.
+/// Reads an object from its text, so that raw fields keep the order of their keys and the digits of their
+/// numbers. serde alone would also accept a list of a struct's fields.
 async fn object<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S) -> Result<T, Problem> {
     let Json(text) = Json::<Box<RawValue>>::from_request(request, state).await?;
     if !text.get().starts_with('{') {
