@@ -19,7 +19,6 @@ fn get(name: &'static str, path: &str, expected: &'static str) -> Attempt {
 fn erasures() -> Vec<Attempt> {
     let erase = |name, path: &str, expected| call(name, &format!("DELETE {path}"), Value::Null, expected);
     vec![
-        erase("an erasure that does not say how", "/users/ann", INVALID),
         erase(
             "an erasure that keeps everything",
             "/users/ann?messages=keep",
