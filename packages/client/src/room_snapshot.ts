@@ -31,7 +31,7 @@ export interface RoomSnapshot {
   readonly loading: boolean;
   /** Members, those who are online first. Of a large room, others than these may be missing. */
   readonly members: readonly Member[];
-  /** The user's role, once the members are known. In a room of many members it may stay unknown. */
+  /** The user's role, from the first join on. */
   readonly role?: Role;
   /** What moderators have ordered. */
   readonly restrictions: Restrictions;
