@@ -105,6 +105,9 @@ pub(super) async fn history(
     if query.all && query.node.is_some() {
         return Err(Problem::Invalid("node and all exclude each other".into()));
     }
+    if query.node.as_deref() == Some("") {
+        return Err(Problem::Invalid("node must be the name of a node".into()));
+    }
     let own = chat.node();
     let node = (!query.all).then(|| query.node.unwrap_or_else(|| own.to_owned()));
     let figures = |sample: &StatsSample| match &node {
