@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::{fields::Fields, shapes};
+use super::{
+    fields::Fields,
+    shapes::{self, MOST_REPORTED},
+};
 use crate::error::ChatError;
-
-/// The most entries, and the most violations of one law, in one report.
-pub(super) const MOST_REPORTED: u64 = 1_000_000;
 
 /// A law of the log, which clients check on what they show: entries ascend, without holes, and come once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]

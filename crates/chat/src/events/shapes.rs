@@ -8,12 +8,14 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{fields::EPOCH_CHARS, laws::MOST_REPORTED};
+use super::fields::EPOCH_CHARS;
 use crate::types::{
     Limits, MAX_SEQ, RoomName,
     names::{EMOJI_BYTES, NOTIFICATION_ID_CHARS, REPORT_REASON_CHARS, ROOM_NAME_BYTES, USER_ID_CHARS},
 };
 
+/// The most entries, and the most violations of one law, in one report of a client.
+pub(super) const MOST_REPORTED: u64 = 1_000_000;
 /// No control characters and no line separators.
 const PRINTABLE: &str = r"^[^\p{Cc}\u2028\u2029]*$";
 /// The same, with at least one visible character.
