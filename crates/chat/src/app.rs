@@ -370,15 +370,18 @@ impl Context {
         Err(why.await?)
     }
 
-    /// Checks the room and the connection again, after a question to a hook, which may take seconds.
+    /// Checks the room and the connection again if hooks were asked about a message, which may take seconds.
     ///
     /// # Errors
     /// Those of [`Self::my_room`]; `unavailable` if the connection has ended, so that nothing is stored for a
-    /// user who was removed meanwhile.
-    pub(crate) async fn check_still_here(&self, name: &RoomName) -> Result<(), ChatError> {
+    /// user whom somebody has removed meanwhile.
+    pub(crate) async fn check_after_hooks(&self, room: &Room) -> Result<(), ChatError> {
+        if !self.app.asks_about_messages(room) {
+            return Ok(());
+        }
         if !self.socket.is_connected() {
             return Err(ChatError::Unavailable("the connection has ended meanwhile"));
         }
-        self.my_room(name).await.map(drop)
+        self.my_room(&room.name).await.map(drop)
     }
 }

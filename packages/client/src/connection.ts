@@ -5,6 +5,7 @@ import { io, type Socket } from "socket.io-client";
 import type { Checked } from "./check.ts";
 import { RequestError, type Failure, type Request, type ServerEvents } from "./contract.ts";
 import { WritableStore, type Store } from "./store.ts";
+import { LONGEST_DELAY } from "./timer.ts";
 
 /** Milliseconds to wait for an ack. */
 const ACK_TIMEOUT = 10_000;
@@ -16,8 +17,6 @@ const BACK_OFF = [1_000, 30_000] as const;
 const REFRESH_BEFORE = 60_000;
 /** Milliseconds between two looks at the clock, and the least time between them that shows a sleep. */
 const [TICK, LONGEST_TICK] = [1_000, 5_000];
-/** The longest delay of a timer; browsers run longer ones at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** The state of the connection. `failed` is final until the next `connect()`; `reason` says why. */
 export interface ConnectionState {
@@ -236,7 +235,7 @@ export class Connection {
     if (left === undefined) return;
     // A token with a short life is refreshed after half of it.
     const wait = Math.max(left - REFRESH_BEFORE, left / 2);
-    this.#refresh = setTimeout(() => void this.#refreshToken(), Math.min(wait, LONGEST_TIMER));
+    this.#refresh = setTimeout(() => void this.#refreshToken(), Math.min(wait, LONGEST_DELAY));
   }
 
   async #refreshToken(): Promise<void> {

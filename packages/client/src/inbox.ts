@@ -208,8 +208,7 @@ export class Inbox implements Store<InboxSnapshot> {
 
   async #restore(): Promise<void> {
     await this.#options.userRestored;
-    const rooms = (await this.#options.storage.get(KEY).catch(() => undefined)) as
-      readonly InboxRow[] | undefined;
+    const rooms = (await this.#options.storage.get(KEY)) as readonly InboxRow[] | undefined;
     // The rows of the server, or the sign-in of another user, may have come first.
     if (rooms && !this.#restored) this.#store.patch({ rooms, stale: true });
     this.#restored = true;
@@ -223,6 +222,6 @@ export class Inbox implements Store<InboxSnapshot> {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
     const rooms = this.getSnapshot().rooms.slice(0, PAGE);
-    void this.#options.storage.set(KEY, rooms).catch(() => undefined);
+    void this.#options.storage.set(KEY, rooms);
   }
 }

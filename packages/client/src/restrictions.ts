@@ -2,6 +2,7 @@
 // it.
 
 import type { Failure, ServerEvents, Standing } from "./contract.ts";
+import { Timer } from "./timer.ts";
 
 /** A mute whose end is unknown is forgotten after this many milliseconds: the next message asks anew. */
 const UNKNOWN_END = 30_000;
@@ -158,28 +159,5 @@ export class RestrictionKeeper {
   #set(fields: Partial<Restrictions>): void {
     this.#present = { ...this.#present, ...fields };
     this.#options.changed(this.#present);
-  }
-}
-
-/** Runs its action once after a delay, of which the last one asked for counts. */
-class Timer {
-  /** The longest delay that browsers know; they run longer ones at once. */
-  static readonly #LONGEST = 2 ** 31 - 1;
-  readonly #run: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(run: () => void) {
-    this.#run = run;
-  }
-
-  in(milliseconds: number): void {
-    this.cancel();
-    if (milliseconds === Infinity) return;
-    const delay = Math.min(Math.max(milliseconds, 0), Timer.#LONGEST);
-    this.#timer = setTimeout(() => (milliseconds > delay ? this.in(milliseconds - delay) : this.#run()), delay);
-  }
-
-  cancel(): void {
-    clearTimeout(this.#timer);
   }
 }

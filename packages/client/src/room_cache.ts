@@ -17,7 +17,7 @@ export class RoomCache {
   /** Counts the times that the storage was cleared. */
   #life = 0;
 
-  /** Keeps the messages of `most` rooms. */
+  /** Keeps the messages of `most` rooms. The client's storage never fails with data of the server. */
   constructor(storage: Storage, most: number) {
     this.#storage = storage;
     this.#most = most;
@@ -25,18 +25,18 @@ export class RoomCache {
   }
 
   async log(room: string): Promise<SavedLog | undefined> {
-    const saved = (await this.#storage.get(LOG + room).catch(() => undefined)) as SavedLog | undefined;
+    const saved = (await this.#storage.get(LOG + room)) as SavedLog | undefined;
     if (saved) void this.#used(room);
     return saved;
   }
 
   async saveLog(room: string, saved: SavedLog): Promise<void> {
     void this.#used(room);
-    await this.#storage.set(LOG + room, saved).catch(() => undefined);
+    await this.#storage.set(LOG + room, saved);
   }
 
   async draft(room: string): Promise<Draft | undefined> {
-    return (await this.#storage.get(DRAFT + room).catch(() => undefined)) as Draft | undefined;
+    return (await this.#storage.get(DRAFT + room)) as Draft | undefined;
   }
 
   /** Without `draft`, forgets it. */
@@ -48,7 +48,7 @@ export class RoomCache {
   /** The user has lost the room: removes its messages and the draft. */
   async delete(room: string): Promise<void> {
     void this.saveDraft(room);
-    await this.#storage.delete(LOG + room).catch(() => undefined);
+    await this.#storage.delete(LOG + room);
     await this.#reorder((names) => names.filter((name) => name !== room));
   }
 
@@ -81,12 +81,12 @@ export class RoomCache {
     const surplus = next.splice(0, Math.max(0, next.length - this.#most));
     this.#names = Promise.resolve(next);
     const removed = surplus.map((name) => this.#storage.delete(LOG + name));
-    await Promise.all([...removed, this.#storage.set(ORDER, next)]).catch(() => undefined);
+    await Promise.all([...removed, this.#storage.set(ORDER, next)]);
   }
 
   async #load(): Promise<string[]> {
-    const keys = await this.#storage.keys().catch(() => []);
-    const order = ((await this.#storage.get(ORDER).catch(() => undefined)) ?? []) as string[];
+    const keys = await this.#storage.keys();
+    const order = ((await this.#storage.get(ORDER)) ?? []) as string[];
     const kept = new Set(keys.filter((key) => key.startsWith(LOG)).map((key) => key.slice(LOG.length)));
     // Rooms that only another tab has ordered count as old.
     const unordered = [...kept].filter((name) => !order.includes(name));

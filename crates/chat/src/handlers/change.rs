@@ -82,9 +82,7 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
             let (user, client_id) = (&context.me.user, ask.client_id.as_deref());
             let edit = (ask.seq, &mut *text);
             stored = context.app.ask_about_edit(&room, user, client_id, edit).await?;
-            if context.app.asks_about_messages(&room) {
-                context.check_still_here(&ask.room).await?;
-            }
+            context.check_after_hooks(&room).await?;
             if stored.is_none() {
                 let kind = (EntryKind::Edit, Some(ask.seq));
                 let sender = (user, client_id);

@@ -58,9 +58,7 @@ async fn prepare(context: &Context, ask: &mut SendMessage) -> Result<(RoomRef, A
     let room = context.my_room(&ask.room).await?;
     let SendMessage { client_id, draft, .. } = ask;
     let admitted = admit(app, &room, (&me.user, client_id.as_deref()), draft).await?;
-    if app.asks_about_messages(&room) {
-        context.check_still_here(&ask.room).await?;
-    }
+    context.check_after_hooks(&room).await?;
     Ok((room, admitted))
 }
 

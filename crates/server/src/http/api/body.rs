@@ -8,11 +8,12 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
+use roomful_chat::types::whole_number;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
-use serde_json::{Number, value::RawValue};
+use serde_json::{Number, Value, value::RawValue};
 
 use super::Problem;
 
@@ -100,38 +101,28 @@ pub(super) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(field).map(Some)
 }
 
-/// A whole number, which may be written with a fraction of zero: many clients have only floating point.
+/// A whole number, which may be written with a fraction of zero, as in events.
 struct Whole<T>(T);
 
-impl<'de, T: TryFrom<i64>> Deserialize<'de> for Whole<T> {
+impl<'de, T: TryFrom<u64>> Deserialize<'de> for Whole<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = Number::deserialize(deserializer)?;
-        let whole = number.as_i64().or_else(|| whole_of(number.as_f64()?));
-        whole
+        let number = Value::Number(Number::deserialize(deserializer)?);
+        whole_number(&number)
             .and_then(|whole| T::try_from(whole).ok())
             .map(Self)
             .ok_or_else(|| D::Error::custom(format!("{number} is not a whole number in range")))
     }
 }
 
-fn whole_of(number: f64) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a whole number below 2^53 fits exactly"
-    )]
-    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
-}
-
 /// Reads an optional whole number.
-pub(super) fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(field: D) -> Result<Option<T>, D::Error> {
+pub(super) fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(field: D) -> Result<Option<T>, D::Error> {
     let number = Option::<Whole<T>>::deserialize(field)?;
     Ok(number.map(|Whole(number)| number))
 }
 
 /// Reads a present whole number as `Some`, including an explicit null.
 #[expect(clippy::option_option, reason = "an absent field differs from null")]
-pub(super) fn named_whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(
+pub(super) fn named_whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
     field: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     whole(field).map(Some)
