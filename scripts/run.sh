@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the server for trying it out and runs it in dev mode. Says what it does and how long it takes.
+# Builds the server for trying it out and runs it in dev mode. Prints each step and its time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

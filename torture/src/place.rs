@@ -1,4 +1,4 @@
-//! A device's position in a room's log, as a client keeps it: what it has, and what it must request.
+//! A device's position in a room's log, as a client keeps it: the entries it has, and those it must request.
 
 use roomful_testkit::history::{Joined, Name, Page};
 

@@ -1,4 +1,4 @@
-// Asks before an action: a dialog that says what the action does, and the line that says what it did.
+// Asks before an action: a dialog that explains the action, and the line that reports its result.
 
 import {
   createContext,

@@ -230,7 +230,7 @@ impl App {
         Ok(())
     }
 
-    /// Refuses a user who is banned from all rooms.
+    /// Refuses a user with a ban from all rooms.
     ///
     /// # Errors
     /// `banned`; `unavailable` and `internal` if the store failed.
@@ -241,7 +241,7 @@ impl App {
         Ok(())
     }
 
-    /// The error for a user who is no member of a room: `banned`, or `otherwise`.
+    /// The error for a non-member of a room: `banned`, or `otherwise`.
     pub(crate) async fn why_no_member(
         &self,
         room: RoomId,

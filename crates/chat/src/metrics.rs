@@ -134,7 +134,7 @@ impl Metrics {
         }
     }
 
-    /// A client has reported what it checked.
+    /// Counts a client's report of its checks.
     pub(crate) fn client_checked(&self, report: Option<&LawReport>) {
         let Some(LawReport { entries, violations }) = report else {
             return;

@@ -111,7 +111,7 @@ impl Life {
         self.watching.binary_search_by(|known| (*known.user).cmp(user))
     }
 
-    /// Changes what is known of a user it is subscribed to. Returns whether that changes what it sees.
+    /// Changes the known state of a user it is subscribed to. Returns true if the session's view changes.
     fn change_watched(&mut self, user: &str, change: impl FnOnce(&mut Watched)) -> bool {
         let everyone = self.sees_everyone();
         let Ok(at) = self.find_watched(user) else {
@@ -127,7 +127,7 @@ impl Life {
 }
 
 impl Watched {
-    /// Whether the session sees the user, given whether it sees everybody who has not blocked it.
+    /// True if the session sees the user, given whether it sees all users except those who blocked it.
     fn is_visible(&self, everyone: bool) -> bool {
         !self.blocked.holds && (everyone || self.shares.holds)
     }
@@ -365,7 +365,7 @@ impl Session {
         life.watching.iter().map(|watched| watched.user.clone()).collect()
     }
 
-    /// Whether the user sees the presence of everybody who has not blocked them.
+    /// True if the user sees the presence of all users except those who blocked them.
     pub(crate) fn sees_everyone(&self) -> bool {
         self.life.lock().sees_everyone()
     }

@@ -17,7 +17,7 @@ pub(crate) const API_KEY: &str = "API key";
 pub(crate) struct Warning {
     /// The key of the setting, such as `http.origins` or `api.keys[0].secret`.
     pub(crate) key: String,
-    /// What is unsafe, and what to do.
+    /// The risk, and how to remove it.
     pub(crate) text: String,
 }
 

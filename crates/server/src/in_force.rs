@@ -18,7 +18,7 @@ pub(crate) struct InForce(Arc<RwLock<Arc<Report>>>);
 pub(crate) struct Report {
     /// In the order of the reference, without secrets.
     pub(crate) settings: Vec<Setting>,
-    /// What is unsafe about them.
+    /// Warnings about unsafe settings.
     pub(crate) warnings: Vec<Warning>,
 }
 

@@ -71,7 +71,7 @@ pub(crate) enum Needed {
     All,
 }
 
-/// Whoever makes a call: a key with its scopes.
+/// The caller: a key with its scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     name: Arc<str>,

@@ -179,7 +179,7 @@ impl<R: Request> GroupCommit<R> {
         pushed
     }
 
-    /// Refuses what comes from now on. The loop ends when it has committed what is queued.
+    /// Refuses new work from now on. The loop ends when it has committed all queued work.
     pub(crate) fn close(&self) {
         self.queue.close();
     }

@@ -28,7 +28,7 @@ pub struct Sanction {
     pub room: Option<RoomId>,
     /// The user.
     pub user_id: String,
-    /// What it forbids.
+    /// The forbidden action.
     pub kind: SanctionKind,
     /// When it ends by itself; `None` for never.
     pub until: Option<i64>,

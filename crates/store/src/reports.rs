@@ -47,7 +47,7 @@ pub enum Reported {
     NoSuchRoom,
 }
 
-/// What became of a report.
+/// The outcome of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReportState {
     /// Nobody has decided yet.
@@ -96,7 +96,7 @@ pub struct Report {
     pub message: String,
     /// [`NewReport::at`].
     pub at: i64,
-    /// What became of it.
+    /// Its outcome.
     pub state: ReportState,
     /// When a moderator resolved it.
     pub resolved_at: Option<i64>,

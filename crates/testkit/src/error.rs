@@ -1,4 +1,4 @@
-//! The error type of the testkit. Each variant says what the test expected and what it got.
+//! The error type of the testkit. Each variant has the expected and the actual result.
 
 use std::time::Duration;
 

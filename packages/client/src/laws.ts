@@ -1,4 +1,4 @@
-// Checks the laws of the log on the snapshots that the app gets, against what has arrived from the server.
+// Checks the laws of the log on the snapshots that the app gets, against the entries that the server sent.
 
 import type { Law, LawReport } from "./contract.generated.ts";
 

@@ -1,4 +1,4 @@
-// The tabs of one user that share a storage: what they tell each other, and which of them sends.
+// The tabs of one user that share a storage: the messages between them, and which of them sends.
 
 /** What a tab tells the others, and whose tab it is. */
 interface Told<M> {

@@ -53,7 +53,7 @@ test("a page that arrives right before the connection is lost is no hole", () =>
   expect(laws.counts).toEqual({ entries: 6, violations: { ascending: 0, dense: 1, once: 0 } });
 });
 
-test("a report has what was counted since the last one, and comes again if it was lost", () => {
+test("a report has the counts since the last one, and is repeated after a loss", () => {
   const laws = checker();
   laws.handedOut(messages(1, 2, 3, 4, 5, 5), 7);
   const report = laws.takeReport();

@@ -21,7 +21,7 @@ const REST: Duration = Duration::from_millis(50);
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) text: String,
-    /// False if an earlier attempt got no answer, or one that leaves open what happened.
+    /// False if an earlier attempt got no answer, or one that leaves the outcome open.
     pub(super) is_certain: bool,
 }
 

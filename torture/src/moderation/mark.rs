@@ -36,7 +36,7 @@ impl MarkKind {
 /// A mark of the user of one case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
-    /// What it stands for.
+    /// Its meaning.
     pub kind: MarkKind,
     /// The number of the case.
     pub case: u32,

@@ -1,4 +1,4 @@
-//! The places in which an erased user must not be: the log, the answers of the API, and what is stored.
+//! The places in which an erased user must not be: the log, the answers of the API, and the stored data.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -89,7 +89,7 @@ pub(super) async fn check_audit(shared: &Shared, rng: &mut StdRng, pages: usize)
 }
 
 impl Storage<'_> {
-    /// Searches what is stored, until no erased user is found in it any more, or for too long.
+    /// Searches the stored data until no erased user is in it, or until a deadline.
     pub(super) async fn check(&self, shared: &Shared) -> Result<(), TortureError> {
         if self.is_too_large() {
             return Ok(());

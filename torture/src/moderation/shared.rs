@@ -63,7 +63,7 @@ impl Shared {
         self.nodes.choose(rng).map_or(unreachable, |node| node.addr)
     }
 
-    /// Ends the workload once what is missing has been done.
+    /// Ends the workload once the missing steps are done.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.run_state.moved();

@@ -1,4 +1,4 @@
-// Why a user did or did not get a message: findings in plain words, and what they rest on.
+// Why a user did or did not get a message: findings in plain words, with their evidence.
 
 import { useConsole } from "../console.ts";
 import { Age, Facts, Time } from "../facts.tsx";

@@ -1,4 +1,4 @@
-// The overview: what is unsafe, figures of the cluster now, charts of the last hours, and the nodes.
+// The overview: unsafe settings, figures of the cluster now, charts of the last hours, and the nodes.
 
 import { useState } from "react";
 

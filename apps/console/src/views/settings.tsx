@@ -1,4 +1,4 @@
-// What is unsafe, then the settings in force, with a filter.
+// Warnings about unsafe settings, then the settings in force, with a filter.
 
 import { Fragment, useState } from "react";
 

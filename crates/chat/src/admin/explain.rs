@@ -15,7 +15,7 @@ const MOST: u32 = 100;
 pub struct Explanation {
     /// The message.
     pub message: ExplainedMessage,
-    /// The user's membership; `None` for a user who is no member now.
+    /// The user's membership; `None` without one.
     pub member: Option<Member>,
     /// The user is banned, in the room or everywhere.
     pub banned: bool,
@@ -25,7 +25,7 @@ pub struct Explanation {
     pub connections: Vec<Connection>,
     /// The number of connections to other nodes.
     pub connections_elsewhere: usize,
-    /// When the user was last online; `None` for a user who was never here.
+    /// When the user was last online; `None` if never.
     pub last_seen: Option<i64>,
     /// The records of webhooks and streams about the message that the outbox still keeps.
     pub records: Vec<Record>,

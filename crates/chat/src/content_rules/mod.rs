@@ -52,7 +52,7 @@ impl ContentRule {
     /// characters, and matches whole words.
     ///
     /// # Errors
-    /// What is wrong with the list.
+    /// The fault of the list.
     pub fn words(lines: &str, action: RuleAction, rooms: &[String]) -> Result<Self, String> {
         Words::new(lines).map(|words| Self::new(Matcher::Words(words), action, rooms))
     }
@@ -60,7 +60,7 @@ impl ContentRule {
     /// A rule for a regular expression. It sees the text composed (NFKC) and without invisible characters.
     ///
     /// # Errors
-    /// What is wrong with the expression.
+    /// The fault of the expression.
     pub fn pattern(pattern: &str, action: RuleAction, rooms: &[String]) -> Result<Self, String> {
         let regex = RegexBuilder::new(pattern)
             .size_limit(PATTERN_BYTES)

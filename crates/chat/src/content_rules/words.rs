@@ -17,7 +17,7 @@ impl Words {
     /// Words by line. Ignores empty lines and white space around words.
     ///
     /// # Errors
-    /// What is wrong with the list.
+    /// The fault of the list.
     pub(super) fn new(lines: &str) -> Result<Self, String> {
         let mut words = BTreeSet::new();
         for (number, line) in lines.trim_start_matches('\u{feff}').lines().enumerate() {

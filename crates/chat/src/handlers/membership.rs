@@ -91,7 +91,7 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
     let room = app.rooms.open(&ask.room, creator).await?;
     let room = room.ok_or(ChatError::NotJoinable)?;
     if let Err(error) = check_quota(app, &me.user, room.id).await {
-        // A private room looks like no room to everybody who is not a member.
+        // To non-members, a private room looks as if it did not exist.
         let row = app.store.room(room.id).await?;
         let is_public = row.is_some_and(|row| row.kind == RoomKind::Public);
         return Err(if is_public { error } else { ChatError::NotJoinable });
@@ -160,7 +160,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     })
 }
 
-/// Refuses a new membership to a user who has as many as one may have.
+/// Refuses a new membership to a user at the limit of memberships.
 pub(crate) async fn check_quota(app: &App, user: &str, room: RoomId) -> Result<(), ChatError> {
     let most = app.config.rooms_per_user;
     let rooms = match app.presence.rooms_of(user) {

@@ -174,7 +174,7 @@ async fn check_rank(context: &Context, room: &RoomRef, ask: &Moderate) -> Result
     Ok(())
 }
 
-/// The role of a user in a room; `Member` for one who is none.
+/// The role of a user in a room; `Member` for a non-member.
 async fn role(app: &App, room: &RoomRef, user: &str) -> Result<Role, ChatError> {
     let member = app.store.member(room.id, user).await?;
     Ok(member.map_or(Role::Member, |member| member.role))

@@ -1,4 +1,4 @@
-//! Blocks between users, and what they change on this node: presence that a blocked user sees, and
+//! Blocks between users, and their effects on this node: presence that a blocked user sees, and
 //! `user:block_changed`.
 //!
 //! The store rejects what a block forbids and leaves out what it hides, in the transaction of the message or

@@ -1,4 +1,4 @@
-//! Moderation: acts of moderators, of users and of the backend, and what they change on this node.
+//! Moderation: acts of moderators, of users and of the backend, and their effects on this node.
 //!
 //! An act is a control entry of the log. The store changes its own state in the same transaction, and rejects
 //! what the act forbids from the entry's position on. So memory needs no copy of bans and mutes: this module

@@ -15,7 +15,7 @@ struct Document {
 /// The `jwks_uri` of the document of `issuer`, not yet checked.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence that begins with the document.
+/// The fault, as the end of a sentence that begins with the document.
 pub(super) fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, String> {
     // serde alone would also accept a list of the fields.
     if !document.trim_ascii_start().starts_with(b"{") {

@@ -26,7 +26,7 @@ pub(crate) enum Key {
     None,
 }
 
-/// What is attempted.
+/// The attempt, in words.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// A connected user emits an event. The outcome is `ok`, or the code in the ack.
@@ -96,7 +96,7 @@ pub(crate) fn raw(name: &'static str, head: &'static str, expected: &'static str
 }
 
 impl Attempt {
-    /// Plays the row. The error is what happened instead.
+    /// Plays the row. The error describes the unexpected result.
     pub(crate) async fn play(&self, world: &World) -> Result<(), String> {
         let outcome = self.act.outcome(world).await?;
         if outcome == self.expected {

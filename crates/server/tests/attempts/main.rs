@@ -2,7 +2,7 @@
 //! profiles, hooks, content rules, API keys, issuers of tokens, personal data, the audit log and the console.
 //!
 //! Each attempt has one expected answer. After all of them nothing that they aimed at has changed, honest
-//! users chat, and the server has counted what it refused.
+//! users chat, and the server has counted its refusals.
 
 #![expect(clippy::unwrap_used, reason = "a failure in a helper fails the test")]
 

@@ -97,7 +97,7 @@ fn by_members() -> Vec<Attempt> {
             FORBIDDEN,
         ),
         against(
-            "a member who was a moderator bans a member",
+            "a former moderator bans a member",
             "demo",
             "ban",
             "bob",
@@ -288,7 +288,7 @@ fn by_the_banned(secret: &str) -> Vec<Attempt> {
         ),
         against("a banned user ends the ban", "vic", "unban", "vic", "banned"),
         connect(
-            "a user who is banned everywhere connects",
+            "a user with a ban everywhere connects",
             token::for_user(secret, "pia"),
             "banned",
         ),
@@ -305,7 +305,7 @@ fn by_the_banned(secret: &str) -> Vec<Attempt> {
             "403 banned",
         ),
         call(
-            "a backend makes a user who is banned everywhere an owner",
+            "a backend makes a user with a ban everywhere an owner",
             "PUT /rooms/attic/members/pia",
             json!({ "role": "owner" }),
             "403 banned",

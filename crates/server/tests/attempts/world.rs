@@ -56,13 +56,13 @@ pub(crate) struct World {
     _folder: TempDir,
 }
 
-/// Who is in the room `den`, with their roles:
+/// The users in the room `den`, with their roles:
 ///
 /// | user | who |
 /// |---|---|
 /// | `olga`, `mona`, `mark` | its owner and its moderators |
 /// | `max` | a member, and moderator of the room `attic` |
-/// | `demo` | a member who was its moderator |
+/// | `demo` | a former moderator, now a member |
 /// | `roy` | a member whose token makes them a moderator |
 /// | `mia`, `flo` | members: one is muted, the other has reported [`QUOTA`] messages |
 /// | `ann`, `bob` | members |

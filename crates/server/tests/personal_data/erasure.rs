@@ -189,7 +189,7 @@ async fn an_erased_user_is_in_no_file_of_sqlite() {
     let old = json!({ "sub": MARKER, "iat": token::now() - 5, "exp": token::now() + 3_600 });
     let auth = json!({ "token": token::with_claims(api.server.secret(), &old) });
     assert!(SioClient::connect(api.server.addr(), "/", &auth).await.is_err());
-    // Others keep what is theirs.
+    // Others keep their own messages.
     let (_, page) = api.call("GET", "/rooms/lobby/messages", &Value::Null).await;
     let texts: Vec<_> = page["messages"]
         .as_array()

@@ -1,7 +1,7 @@
 //! Socket.IO 5 on top of Engine.IO sessions: namespaces, sockets, rooms, events and acks.
 //!
 //! This file has the types that refer to each other: a socket knows its namespace, and a namespace knows its
-//! sockets. The files below it say what they do.
+//! sockets. Each file below describes itself.
 
 mod ack;
 #[cfg(feature = "cluster")]

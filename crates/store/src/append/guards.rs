@@ -80,7 +80,7 @@ impl Guards {
         self.sanctions.is_empty() && self.rooms.is_empty() && self.blocked.is_empty()
     }
 
-    /// Refuses all entries of a user who is being erased, as if they were banned from all rooms.
+    /// Refuses all entries of a user under erasure, as if they were banned from all rooms.
     pub(crate) fn keep_out(&mut self, user: &str) {
         let ends = self.sanctions.entry((ALL_ROOMS, user.to_owned())).or_default();
         ends.ban = i64::MAX;

@@ -131,7 +131,7 @@ pub(crate) fn statements(act: &ModerationAct) -> Vec<Statement<'_>> {
     }
 }
 
-/// The statements that delete what belongs to a deleted room.
+/// The statements that delete the contents of a deleted room.
 pub(crate) fn room_deleted(room: RoomId) -> [Statement<'static>; 4] {
     ROOM_DELETED.map(|sql| Statement {
         sql,

@@ -1,4 +1,4 @@
-//! Blocks between users, and what they keep from the blocker.
+//! Blocks between users, and the messages and notifications that the blocker no longer gets.
 
 use super::{
     Harness, Outcome, change, done, message,

@@ -131,7 +131,7 @@ pub(super) async fn see_all(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec
         .map(|seen| opt_text(seen.name.as_deref()))
         .collect();
     let times: Vec<_> = sightings.iter().map(|seen| seen.at).collect();
-    // A node may still note that it saw a user who is erased by now.
+    // A node may still note that it saw a user after their erasure.
     let hashes: Vec<_> = sightings.iter().map(|seen| hash(&seen.user)).collect();
     conn.run(SQL, &[&users, &names, &times, &hashes]).await?;
     Ok(vec![(); sightings.len()])

@@ -261,7 +261,7 @@ fn has_reacted(
         .exists(params![room, Seq(seq), emoji, user])
 }
 
-/// Writes the entries and what they change. The bounds of the rooms are written at the end of the
+/// Writes the entries and their effects. The bounds of the rooms are written at the end of the
 /// transaction.
 fn write(conn: &Connection, plan: &Plan<'_>) -> rusqlite::Result<()> {
     insert(conn, plan)?;

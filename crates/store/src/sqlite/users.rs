@@ -38,7 +38,7 @@ impl Write for See {
         const SQL: &str = "INSERT INTO users (user_id, name, last_seen) VALUES (?1, ?2, ?3)
             ON CONFLICT (user_id) DO UPDATE SET
                 name = coalesce(excluded.name, name), last_seen = max(excluded.last_seen, last_seen)";
-        // A node may still note that it saw a user who is erased by now.
+        // A node may still note that it saw a user after their erasure.
         if erased_before(batch.conn, &self.user)?.is_some_and(|before| self.at < before) {
             return Ok(());
         }

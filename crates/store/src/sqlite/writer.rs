@@ -161,7 +161,7 @@ impl Writer {
         self.recorded.subscribe()
     }
 
-    /// Refuses what comes from now on, and waits until what is queued is committed and the file is closed.
+    /// Refuses new work, and waits until queued work is committed and the file is closed.
     pub(super) async fn close(&self) {
         self.group_commit.close();
         self.ended.lock().await.recv().await;
@@ -258,7 +258,7 @@ fn transact(
     #[cfg(feature = "planted-bugs")]
     if crate::planted::is(crate::planted::Bug::AckBeforeCommit) {
         writes.iter_mut().for_each(|write| write.finish(Ok(())));
-        // A slow disk: what was answered is not stored yet.
+        // A slow disk: answered writes are not stored yet.
         thread::sleep(std::time::Duration::from_millis(50));
     }
     transaction.commit()?;

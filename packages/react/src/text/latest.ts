@@ -1,4 +1,4 @@
-// What stands at the end of a list of messages.
+// The line at the end of a list of messages.
 
 import type { RoomMessage } from "@roomful/client";
 

@@ -55,7 +55,7 @@ async fn a_graceful_stop_gives_the_lease_back() {
     assert!(more.is_empty(), "carol returned within the grace: {more:?}");
 }
 
-/// A store whose outbox records who comes and goes.
+/// A store that records users' arrivals and departures in its outbox.
 fn store_with_outbox() -> (Arc<dyn Store>, tempfile::TempDir) {
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", data.path().join("chat.db").display());

@@ -37,7 +37,7 @@ pub(super) struct Explanation {
     room: String,
     seq: u64,
     message: ExplainedMessage,
-    /// The user's membership and marks; `null` for a user who is no member now.
+    /// The user's membership and marks; `null` without a membership.
     member: Option<Member>,
     /// A device of the user has acknowledged the message.
     delivered: bool,
@@ -51,7 +51,7 @@ pub(super) struct Explanation {
     devices: Vec<Device>,
     /// The number of the user's connections to other nodes.
     devices_elsewhere: usize,
-    /// When the user was last online, in milliseconds since 1970; `null` for a user who was never here.
+    /// When the user was last online, in milliseconds since 1970; `null` if never.
     last_seen: Option<i64>,
     /// The records of webhooks and streams about the message that the outbox still keeps.
     webhooks: Vec<Record>,

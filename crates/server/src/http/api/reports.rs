@@ -19,7 +19,7 @@ use super::{
 };
 use crate::scope::Caller;
 
-/// What became of a report.
+/// The outcome of a report.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(as = ReportState)]
 #[serde(rename_all = "snake_case")]

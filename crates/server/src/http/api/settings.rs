@@ -1,4 +1,4 @@
-//! The API call that lists the settings in force, and what is unsafe about them.
+//! The API call that lists the settings in force, with warnings about unsafe ones.
 
 use axum::{Extension, Json, extract::State};
 use roomful_chat::ChatServer;
@@ -20,7 +20,7 @@ pub(super) struct NodeSettings {
     node: String,
     /// All settings in the order of the configuration's reference.
     settings: Vec<Setting>,
-    /// What is unsafe about them; empty if nothing is.
+    /// Warnings about unsafe settings; may be empty.
     warnings: Vec<SettingWarning>,
 }
 
@@ -54,7 +54,7 @@ enum SettingSource {
 pub(super) struct SettingWarning {
     /// The key of the unsafe setting.
     key: String,
-    /// What is unsafe, and what to do.
+    /// The risk, and how to remove it.
     text: String,
 }
 

@@ -143,7 +143,7 @@ impl Appender {
         queue::answer(answer).await
     }
 
-    /// Finishes what is queued and refuses what comes after.
+    /// Finishes queued work and refuses new work.
     pub(in crate::postgres) async fn close(&self) {
         self.group_commit.close();
         if let Some(task) = self.task.lock().await.take() {
@@ -192,7 +192,7 @@ impl Committer {
         let reservations = &mut self.reservations;
         let mut loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
         if loaded.is_none() {
-            // The log is not as this node left it. Find out what happened, then go on from there.
+            // The log is not as this node left it. Find out why, then go on from there.
             conn.roll_back().await?;
             conn.verify(log_state).await?;
             loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
