@@ -309,6 +309,12 @@ impl Members for PostgresStore {
         self.checked(active(&self.conn().await?, room, user).await)
     }
 
+    async fn was_member(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT 1 FROM members WHERE room_id = $1 AND user_id = $2";
+        let row = self.conn().await?.row(SQL, &[&room, &text(user)]).await;
+        Ok(self.checked(row)?.is_some())
+    }
+
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
         self.counted(
             self.batched_calls

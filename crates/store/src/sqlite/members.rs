@@ -377,6 +377,15 @@ impl Members for SqliteStore {
         self.read(move |conn| active(conn, room, &user)).await
     }
 
+    async fn was_member(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| {
+            conn.prepare_cached("SELECT 1 FROM members WHERE room_id = ?1 AND user_id = ?2")?
+                .exists(params![room, user])
+        })
+        .await
+    }
+
     async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
         let user = user.to_owned();
         self.read(move |conn| rooms::of_user(conn, &user, limit)).await

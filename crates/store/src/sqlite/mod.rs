@@ -13,6 +13,7 @@
 //! | `notifications` | users' notifications, and marks of their devices |
 //! | `generation` | detection of a restored file |
 //! | `outbox/` | records for sinks |
+//! | `database_file` | noticing that the file was removed |
 //! | `connection`, `column`, `failure` | settings and schema, values, errors |
 
 mod append;
@@ -20,6 +21,7 @@ mod audit;
 mod batch;
 mod column;
 pub(crate) mod connection;
+mod database_file;
 mod entries;
 mod eraser;
 mod failure;
@@ -54,17 +56,19 @@ mod write;
 mod writer;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::AtomicU64},
 };
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use self::{eraser::Eraser, readers::Readers, retention::TrimRows, writer::Writer};
+use self::{
+    database_file::DatabaseFile, eraser::Eraser, readers::Readers, retention::TrimRows, writer::Writer,
+};
 use crate::{
-    NotificationRetention, Options, Outage, Outbox, OutboxOptions, SchemaState, Store, StoreError,
-    metrics::Metrics, trim::ROWS_PER_COMMIT, watermark_file,
+    NotificationRetention, Options, Outbox, OutboxOptions, SchemaState, Store, StoreError, metrics::Metrics,
+    trim::ROWS_PER_COMMIT,
 };
 
 /// A store in one SQLite file.
@@ -73,9 +77,7 @@ pub(crate) struct SqliteStore {
     readers: Readers,
     /// One thread for health checks, which no other read delays.
     health: Readers,
-    path: PathBuf,
-    /// Tells the file that was opened from one that takes its place.
-    file_identity: String,
+    file: Arc<DatabaseFile>,
     eraser: Eraser,
     metrics: Arc<Metrics>,
     page_bytes: usize,
@@ -104,9 +106,11 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     let crate::LogHead { epoch, position } =
         log_head::read(&conn).map_err(|error| failure::from_sqlite(&error))?;
     let pos = Arc::new(AtomicU64::new(position.0));
+    let file = Arc::new(DatabaseFile::opened(path)?);
     let (eraser, erasures) = Eraser::start(path, &options)?;
     let writer = Writer::start(
         conn,
+        Arc::clone(&file),
         watermark,
         &options,
         metrics.clone(),
@@ -115,13 +119,11 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     )?;
     let readers = Readers::start(path, &options, options.readers, Arc::clone(&metrics))?;
     let health = Readers::start(path, &options, 1, Arc::clone(&metrics))?;
-    let metadata = std::fs::metadata(path).map_err(|error| connection::setup(path, &error))?;
     Ok(SqliteStore {
         writer,
         readers,
         health,
-        path: path.to_owned(),
-        file_identity: watermark_file::identity(&metadata),
+        file,
         eraser,
         metrics,
         page_bytes: options.page_bytes,
@@ -196,25 +198,17 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.write(probe::Beat).await?;
-        let (path, identity) = (self.path.clone(), self.file_identity.clone());
-        let in_place = self
-            .health
-            .read(move |conn| {
-                probe::read(conn)?;
-                // An open file survives its removal, but its writes are lost.
-                let metadata = std::fs::metadata(path);
-                Ok(metadata.is_ok_and(|metadata| watermark_file::identity(&metadata) == identity))
-            })
-            .await;
-        if self.counted(in_place)? {
-            return Ok(());
-        }
-        let gone = "the database file was removed or replaced; put it back and restart the server";
-        self.counted(Err(Outage::Io(gone.into()).into()))
+        let file = Arc::clone(&self.file);
+        let checked = self.health.read(move |conn| {
+            probe::read(conn)?;
+            Ok(file.check())
+        });
+        let checked = checked.await.flatten();
+        self.counted(checked)
     }
 
     async fn size(&self) -> Result<u64, StoreError> {
-        let path = self.path.clone();
+        let path = self.file.path().to_owned();
         self.read(move |conn| {
             let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
             let mut write_ahead_log = path.clone().into_os_string();

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     append::{self, Append},
     batch::Batch,
+    database_file::DatabaseFile,
     eraser::ErasureRequests,
     failure,
     write::{Weight, Write},
@@ -94,6 +95,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(
         conn: Connection,
+        file: Arc<DatabaseFile>,
         watermark: Option<Watermark>,
         options: &Options,
         metrics: Arc<Metrics>,
@@ -105,6 +107,7 @@ impl Writer {
         let recorded = watch::Sender::new(());
         let committer = Committer {
             conn,
+            file,
             watermark,
             options: options.clone(),
             reservations: Reservations::new(options.quotas.daily_bytes),
@@ -171,6 +174,7 @@ impl Writer {
 /// What the writer thread owns.
 struct Committer {
     conn: Connection,
+    file: Arc<DatabaseFile>,
     /// `None` if another process owns the file.
     watermark: Option<Watermark>,
     options: Options,
@@ -188,6 +192,8 @@ struct Committer {
 
 impl Commit<Queued> for Committer {
     async fn commit(&mut self, batch: &mut [Queued]) -> Result<(), StoreError> {
+        // Nothing is acknowledged that goes to a removed file.
+        self.file.check()?;
         if let [Queued::Compact(compact)] = batch {
             let compacted = self.conn.execute_batch("VACUUM");
             compacted.map_err(|error| failure::from_sqlite(&error))?;

@@ -56,6 +56,9 @@ pub trait Members: Send + Sync {
     /// The user's membership; `None` if they are not a member.
     async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError>;
 
+    /// Whether the user is a member, or was one once.
+    async fn was_member(&self, room: RoomId, user: &str) -> Result<bool, StoreError>;
+
     /// The user's memberships of several rooms, in their order.
     async fn memberships(&self, user: &str, rooms: &[RoomId]) -> Result<Vec<Option<Member>>, StoreError>;
 

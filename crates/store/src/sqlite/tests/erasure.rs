@@ -5,6 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use super::{File, message, room};
 use crate::{
     EntryKind, Log as _, NewEntry, Options, OutboxOptions, Retention, RoomId, Rooms as _, Store as _,
+    StoreError,
     sqlite::{SqliteStore, open},
 };
 
@@ -135,17 +136,20 @@ async fn expired_messages_leave_the_disk() {
 }
 
 #[tokio::test]
-async fn a_missing_database_file_fails_the_check() {
+async fn a_missing_database_file_fails_the_check_and_takes_no_writes() {
     let file = File::new();
     let store = file.store();
     store.check().await.unwrap();
     let (path, aside) = (file.path(), format!("{}.aside", file.path()));
     fs::rename(&path, &aside).unwrap();
     assert!(store.check().await.is_err(), "removed");
+    let lost = store.open_room("den", true, 1).await;
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
     fs::write(&path, "").unwrap();
     assert!(store.check().await.is_err(), "replaced");
     fs::rename(&aside, &path).unwrap();
     store.check().await.unwrap();
+    store.open_room("den", true, 1).await.unwrap();
     store.close().await;
 }
 
