@@ -182,6 +182,29 @@ async fn refused_events_close_the_connection_by_number_and_by_bytes() {
 }
 
 #[tokio::test]
+async fn packets_without_an_event_close_the_connection_by_number() {
+    let (address, _server) = start(|builder| builder.max_refused_events(3), echo).await;
+    let masked = |opcode: u8| [0x80 | opcode, 0x80, 0, 0, 0, 0];
+    let mut pinging = joined(address).await;
+    let mut answering = joined(address).await;
+    let mut packets = vec![
+        joined(address).await,
+        joined(address).await,
+        joined(address).await,
+    ];
+    for _ in 0..4 {
+        pinging.send_raw(&masked(9)).await.unwrap();
+        answering.send_raw(&masked(10)).await.unwrap();
+        for (client, packet) in packets.iter_mut().zip(["3", "6", "437[]"]) {
+            client.send_text(packet).await.unwrap();
+        }
+    }
+    for client in packets.iter_mut().chain([&mut pinging, &mut answering]) {
+        assert_eq!(client.recv_close(PATIENCE).await.unwrap(), Some(1008));
+    }
+}
+
+#[tokio::test]
 async fn a_client_with_the_msgpack_parser_gets_a_connect_error_in_its_encoding() {
     let (address, server) = start(|builder| builder, echo).await;
     let connect = b"\x83\xa4type\x00\xa4data\xc0\xa3nsp\xa1/";

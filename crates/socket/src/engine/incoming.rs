@@ -38,11 +38,12 @@ pub(super) fn handle_message(
             connection.receive(Incoming::Binary(&bytes))?;
         }
         Message::Ping(payload) => {
+            session.count_idle_packet();
             let mut pong = Vec::with_capacity(payload.len() + 2);
             frame::write(OpCode::Pong, &payload, &mut pong);
             return Ok(Some(pong.into()));
         }
-        Message::Pong(_) => {}
+        Message::Pong(_) => session.count_idle_packet(),
         Message::Close(close) => {
             session.note_client_close();
             return Err(SessionEnd {
@@ -65,7 +66,10 @@ fn packet(text: &str, session: &Session, connection: &mut dyn Connection) -> Res
             session.metrics().packets_in.increment(1);
             connection.receive(Incoming::Binary(&bytes))?;
         }
-        Ok(Packet::Pong(_)) => session.pong(),
+        Ok(Packet::Pong(_)) => {
+            session.count_idle_packet();
+            session.pong();
+        }
         Ok(Packet::Close) => {
             session.note_client_close();
             return Err(SessionEnd {
@@ -75,7 +79,7 @@ fn packet(text: &str, session: &Session, connection: &mut dyn Connection) -> Res
         }
         // In Engine.IO 4 only the server pings.
         Ok(Packet::Ping(_)) => return Err(Reason::TransportError.into()),
-        Ok(Packet::Open(_) | Packet::Upgrade | Packet::Noop) => {}
+        Ok(Packet::Open(_) | Packet::Upgrade | Packet::Noop) => session.count_idle_packet(),
         Err(error) => {
             tracing::debug!(%error, "failed to decode an Engine.IO packet");
             return Err(Reason::ParseError.into());

@@ -184,7 +184,10 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
         match packet {
             Packet::Message(text) => messages.push(OwnedMessage::Text(text.to_owned())),
             Packet::Binary(bytes) => messages.push(OwnedMessage::Binary(Bytes::copy_from_slice(&bytes))),
-            Packet::Pong(_) => session.pong(),
+            Packet::Pong(_) => {
+                session.count_idle_packet();
+                session.pong();
+            }
             Packet::Close => {
                 ending = Some(Reason::TransportClose);
                 break;
@@ -194,7 +197,7 @@ async fn receive(engine: &Engine, session: &Session, request: Request<Body>) -> 
                 ending = Some(Reason::TransportError);
                 break;
             }
-            Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
+            Packet::Open(_) | Packet::Upgrade | Packet::Noop => session.count_idle_packet(),
         }
     }
     engine.metrics.packets_in.increment(messages.len() as u64);

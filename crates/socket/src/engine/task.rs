@@ -30,6 +30,8 @@ use crate::reason::Reason;
 const READ_BUFFER: usize = 64 * 1024;
 /// Rounds of reading and writing before other connections get their turn.
 const ROUNDS: usize = 8;
+/// Frames after which a turn ends with its round: a round may read thousands of small frames.
+const FRAMES: usize = 256;
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
@@ -61,6 +63,8 @@ pub(super) struct SessionTask {
     close_code: Option<u16>,
     stage: Stage,
     end_started: bool,
+    /// Frames that were read in this turn.
+    frames: usize,
     /// Bytes that the task has counted as unfinished.
     held: usize,
     /// When the unfinished message must be complete.
@@ -85,6 +89,7 @@ impl SessionTask {
             close_code: None,
             stage: Stage::Open,
             end_started: false,
+            frames: 0,
             held: 0,
             message_by: None,
             timer,
@@ -219,6 +224,7 @@ impl SessionTask {
             let consumed = match self.decoder.decode(&limits, bytes) {
                 Ok(decoded) => {
                     let consumed = decoded.consumed;
+                    self.frames += 1;
                     if let Some(message) = decoded.message {
                         if matches!(message, Message::Text(_) | Message::Binary(_)) {
                             self.message_by = None;
@@ -426,7 +432,11 @@ impl Future for SessionTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        this.frames = 0;
         for _ in 0..ROUNDS {
+            if this.frames > FRAMES {
+                break;
+            }
             this.take_input_from_polls();
             let can_write = matches!(this.write(cx), Io::Moved);
             let read = matches!(this.read(cx), Io::Moved);

@@ -99,12 +99,14 @@ impl Pending {
         true
     }
 
-    /// Delivers an answer. Like the stock server, ignores one that is not expected.
-    pub(super) fn answer(&self, id: u64, from: SocketId, payload: Payload) {
-        if let Some(answers) = self.forget(id) {
-            // The channel has room for every recipient. If it is closed, its receiver has given up.
-            let _ = answers.try_send((from, payload));
-        }
+    /// Delivers an answer. Like the stock server, ignores one that is not expected, and returns `false`.
+    pub(super) fn answer(&self, id: u64, from: SocketId, payload: Payload) -> bool {
+        let Some(answers) = self.forget(id) else {
+            return false;
+        };
+        // The channel has room for every recipient. If it is closed, its receiver has given up.
+        let _ = answers.try_send((from, payload));
+        true
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -95,7 +95,11 @@ impl Client {
             // Acks bypass the queue: a handler may be waiting for this one.
             Body::Ack { id, payload } => {
                 let socket = self.find(&namespace).ok_or(Reason::ParseError)?;
-                socket.pending().answer(id, *socket.id(), payload);
+                let expected = socket.pending().answer(id, *socket.id(), payload);
+                // The answer to an event may come after its deadline.
+                if !expected && !socket.namespace().has_used_ack_id(id) {
+                    self.session.count_idle_packet();
+                }
             }
             Body::Connect(auth) => {
                 self.session.note_first_packet();

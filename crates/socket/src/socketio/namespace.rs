@@ -313,6 +313,11 @@ impl Namespace {
         u64::from(self.0.next_ack_id.fetch_add(1, Ordering::Relaxed) % LOCAL_ACK_IDS)
     }
 
+    /// False for an id that no event of this node had yet.
+    pub(super) fn has_used_ack_id(&self, id: u64) -> bool {
+        id < u64::from(self.0.next_ack_id.load(Ordering::Relaxed))
+    }
+
     /// An ack id for sockets of all nodes. Random, so that concurrent broadcasts of several nodes differ;
     /// its range keeps it apart from the ids that each node counts for itself.
     pub(super) fn cluster_ack_id() -> u64 {

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 pub use self::delivery_tracker::DeliveryMark;
 use self::{
     delivery_tracker::DeliveryTracker,
-    refusals::{RefusalLimits, Refusals},
+    refusals::{IdlePackets, RefusalLimits, Refusals},
     task_waker::{TaskWaker, WakeTarget, wake_task},
 };
 use super::{
@@ -85,6 +85,7 @@ struct State {
     waiters: Waiters,
     /// Refused events; most clients have none.
     refusals: Option<Box<Refusals>>,
+    idle_packets: IdlePackets,
     /// State of the polling transport. Dropped after an upgrade.
     polling: Option<Box<Polling>>,
 }
@@ -152,6 +153,7 @@ impl Session {
             poll_requested: false,
             waiters: Waiters::default(),
             refusals: None,
+            idle_packets: IdlePackets::new(Instant::now()),
             polling: transport.is_polling().then(Box::default),
         };
         Arc::new(Session {
@@ -365,13 +367,7 @@ impl Session {
 
     /// See [`crate::Socket::count_refused`].
     pub(crate) fn count_refused(&self, bytes: usize) {
-        let settings = &self.engine.settings;
-        let limits = RefusalLimits {
-            window: settings.refusal_window,
-            events: settings.max_refused_events,
-            bytes: settings.max_refused_bytes,
-        };
-        let now = Instant::now();
+        let (now, limits) = (Instant::now(), self.refusal_limits());
         let mut state = self.state.lock();
         let refusals = state.refusals.get_or_insert_with(|| Box::new(Refusals::new(now)));
         let exceeded = refusals.record(now, bytes, limits);
@@ -380,6 +376,23 @@ impl Session {
         self.engine.metrics.refused_bytes.increment(bytes as u64);
         if exceeded {
             self.end(Reason::TooManyRefusals);
+        }
+    }
+
+    /// Counts a packet without an event. Ends the session after too many of them.
+    pub(crate) fn count_idle_packet(&self) {
+        let (now, limits) = (Instant::now(), self.refusal_limits());
+        if self.state.lock().idle_packets.record(now, limits) {
+            self.end(Reason::TooManyRefusals);
+        }
+    }
+
+    fn refusal_limits(&self) -> RefusalLimits {
+        let settings = &self.engine.settings;
+        RefusalLimits {
+            window: settings.refusal_window,
+            events: settings.max_refused_events,
+            bytes: settings.max_refused_bytes,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Count of refused events of one connection in a window of time.
+//! Counts of refused events, and of packets without an event, of one connection in a window of time.
 
 use std::time::Duration;
 
@@ -40,6 +40,29 @@ impl Refusals {
     }
 }
 
+/// Packets without an event since the window began: pings, pongs, noops, and acks that nobody asked for. No
+/// rate limit sees them.
+#[derive(Debug)]
+pub(crate) struct IdlePackets {
+    since: Instant,
+    count: u32,
+}
+
+impl IdlePackets {
+    pub(crate) fn new(now: Instant) -> Self {
+        IdlePackets { since: now, count: 0 }
+    }
+
+    /// Counts a packet. `true` if the connection has exceeded the limit.
+    pub(crate) fn record(&mut self, now: Instant, limits: RefusalLimits) -> bool {
+        if now.saturating_duration_since(self.since) >= limits.window {
+            *self = IdlePackets::new(now);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count > limits.events
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +84,16 @@ mod tests {
         let later = start + LIMITS.window;
         assert!(!refusals.record(later, 100, LIMITS), "a new window");
         assert!(refusals.record(later, 1, LIMITS), "too many bytes");
+    }
+
+    #[test]
+    fn packets_without_an_event_are_limited_within_a_window() {
+        let start = Instant::now();
+        let mut idle = IdlePackets::new(start);
+        for _ in 0..3 {
+            assert!(!idle.record(start, LIMITS));
+        }
+        assert!(idle.record(start, LIMITS));
+        assert!(!idle.record(start + LIMITS.window, LIMITS), "a new window");
     }
 }
