@@ -1,10 +1,11 @@
 //! Group commit: a bounded queue of requests, and the loop that commits all that wait together.
 //!
 //! Batches form by themselves: while one batch is being committed the next one fills, and nothing waits for
-//! a batch to be full. Both stores use it for their writes, PostgreSQL also for calls that it answers many
+//! a batch to be full. A batch takes one bulk request at most, behind the others, so that many of them do not
+//! hold up everybody else. Both stores use it for their writes, PostgreSQL also for calls that it answers many
 //! at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use roomful_supervisor::catch;
 use tokio::{
@@ -45,6 +46,11 @@ pub(crate) trait Job: Send + 'static {
     fn is_exclusive(&self) -> bool {
         false
     }
+
+    /// True if it writes much and may come behind later requests.
+    fn is_bulk(&self) -> bool {
+        false
+    }
 }
 
 /// A job with the way back to its caller.
@@ -53,6 +59,9 @@ pub(crate) trait Request: Send + 'static {
 
     /// See [`Job::is_exclusive`].
     fn is_exclusive(&self) -> bool;
+
+    /// See [`Job::is_bulk`].
+    fn is_bulk(&self) -> bool;
 
     /// Tells the caller how the commit ended. Only the first call has an effect. The caller may be gone by
     /// then; the commit counts all the same.
@@ -93,6 +102,10 @@ impl<J: Job, A: Send + 'static> Request for Pending<J, A> {
 
     fn is_exclusive(&self) -> bool {
         self.job.is_exclusive()
+    }
+
+    fn is_bulk(&self) -> bool {
+        self.job.is_bulk()
     }
 
     fn finish(&mut self, outcome: Result<(), StoreError>) {
@@ -144,6 +157,7 @@ impl<R: Request> GroupCommit<R> {
         let batches = Batches {
             incoming,
             next: None,
+            bulk: VecDeque::new(),
             limit: Weight {
                 writes: options.batch_writes,
                 bytes: options.batch_bytes,
@@ -196,6 +210,8 @@ pub(crate) struct Batches<R> {
     incoming: mpsc::Receiver<Queued<R>>,
     /// An exclusive request that came behind others.
     next: Option<Queued<R>>,
+    /// Bulk requests that wait for their batch. Their bytes still count towards the queue's.
+    bulk: VecDeque<Queued<R>>,
     limit: Weight,
     metrics: Option<Arc<Metrics>>,
     /// Whether the last commit failed: an outage is logged once, not once a batch.
@@ -218,10 +234,15 @@ impl<R: Request> Batches<R> {
         }
     }
 
+    /// Waits for a request, unless some were left behind by the batch before.
     async fn first(&mut self) -> Option<Queued<R>> {
-        match self.next.take() {
-            Some(queued) => Some(queued),
-            None => self.incoming.recv().await,
+        if let Some(queued) = self.next.take() {
+            return Some(queued);
+        }
+        match self.incoming.try_recv() {
+            Ok(queued) => Some(queued),
+            Err(_) if !self.bulk.is_empty() => self.bulk.pop_front(),
+            Err(_) => self.incoming.recv().await,
         }
     }
 
@@ -230,20 +251,30 @@ impl<R: Request> Batches<R> {
         let (mut batch, mut shares) = (Vec::new(), Vec::new());
         let mut total = Weight { writes: 0, bytes: 0 };
         let mut next = Some(first);
-        while let Some(queued) = next.take() {
+        let mut take = |queued: Queued<R>| {
             total.writes = total.writes.saturating_add(queued.weight.writes);
             total.bytes = total.bytes.saturating_add(queued.weight.bytes);
-            let full = total.writes >= self.limit.writes || total.bytes >= self.limit.bytes;
-            let alone = queued.request.is_exclusive();
             batch.push(queued.request);
             shares.push(queued.share);
-            if full || alone {
-                break;
+            total.writes >= self.limit.writes || total.bytes >= self.limit.bytes
+        };
+        let mut is_alone = false;
+        while let Some(queued) = next.take() {
+            if queued.request.is_bulk() {
+                self.bulk.push_back(queued);
+            } else {
+                is_alone = queued.request.is_exclusive();
+                if take(queued) || is_alone {
+                    break;
+                }
             }
             next = self.incoming.try_recv().ok();
             if next.as_ref().is_some_and(|queued| queued.request.is_exclusive()) {
                 self.next = next.take();
             }
+        }
+        if !is_alone && let Some(bulk) = self.bulk.pop_front() {
+            take(bulk);
         }
         if let Some(metrics) = &self.metrics {
             metrics.batch_size.record(to_f64(total.writes));
@@ -315,12 +346,16 @@ mod tests {
 
     use super::*;
 
-    /// A number to double. Zero is exclusive, thirteen cannot be committed, 666 makes the commit panic.
+    /// A number to double. Zero is exclusive, numbers from 1,000 on are bulk, thirteen cannot be committed, 666 makes the commit panic.
     type Double = Pending<u32, u32>;
 
     impl Job for u32 {
         fn is_exclusive(&self) -> bool {
             *self == 0
+        }
+
+        fn is_bulk(&self) -> bool {
+            *self >= 1_000
         }
     }
 
@@ -425,6 +460,14 @@ mod tests {
         let (answers, batches) = double(&[1, 0, 2, 0], Options::default(), Doubler::default()).await;
         assert_eq!(answers, [Ok(2), Ok(0), Ok(4), Ok(0)]);
         assert_eq!(batches, [vec![1], vec![0], vec![2], vec![0]]);
+    }
+
+    #[tokio::test]
+    async fn each_batch_takes_one_bulk_request_behind_the_others() {
+        let numbers = [1_000, 1_001, 1, 0, 2, 1_002, 3];
+        let (answers, batches) = double(&numbers, Options::default(), Doubler::default()).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert_eq!(batches, [vec![1, 1_000], vec![0], vec![2, 3, 1_001], vec![1_002]]);
     }
 
     #[tokio::test]

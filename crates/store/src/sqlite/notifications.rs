@@ -20,6 +20,9 @@ const TRIM_BATCH: usize = 256;
 
 // ---- posting
 
+/// A notification to more users lets other writes go first.
+const FEW_USERS: usize = 32;
+
 pub(super) struct Post {
     pub(super) notification: NewNotification,
     /// See [`NotificationRetention`](crate::NotificationRetention).
@@ -68,6 +71,10 @@ impl Write for Post {
                     .map(|user| size_of::<String>() + user.len())
                     .sum::<usize>(),
         }
+    }
+
+    fn is_bulk(&self) -> bool {
+        self.notification.users.len() > FEW_USERS
     }
 }
 

@@ -13,4 +13,9 @@ pub(super) trait Write: Send + 'static {
     fn weight(&self) -> Weight {
         Weight::SMALL
     }
+
+    /// See [`crate::group_commit::Job::is_bulk`].
+    fn is_bulk(&self) -> bool {
+        false
+    }
 }

@@ -32,6 +32,7 @@ use crate::{
 /// A queued [`Write`] of any type.
 trait AnyWrite: Send {
     fn weight(&self) -> Weight;
+    fn is_bulk(&self) -> bool;
     fn apply(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()>;
     fn finish(&mut self, outcome: Result<(), StoreError>);
 }
@@ -39,6 +40,10 @@ trait AnyWrite: Send {
 impl<W: Write> AnyWrite for Pending<W, W::Answer> {
     fn weight(&self) -> Weight {
         self.job.weight()
+    }
+
+    fn is_bulk(&self) -> bool {
+        self.job.is_bulk()
     }
 
     fn apply(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
@@ -73,6 +78,10 @@ impl Request for Queued {
 
     fn is_exclusive(&self) -> bool {
         matches!(self, Self::Compact(_))
+    }
+
+    fn is_bulk(&self) -> bool {
+        matches!(self, Self::Other(write) if write.is_bulk())
     }
 
     fn finish(&mut self, outcome: Result<(), StoreError>) {
