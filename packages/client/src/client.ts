@@ -181,8 +181,8 @@ export class RoomfulClient {
         userRestored: this.#userRestored,
         moderator: () => this.#connection.roles.includes("moderator"),
         serverNow: this.#connection.serverNow,
-        online: () => this.#connection.online,
-        counted: (unread, mentions) => this.inbox.counted(name, unread, mentions),
+        connection: this.#connection.state,
+        counted: (marks) => this.inbox.counted(name, marks),
       });
       this.#rooms.set(name, room);
     }
@@ -247,8 +247,10 @@ export class RoomfulClient {
       for (const room of this.#rooms.values()) if (room.getSnapshot().joined) room.offline();
     });
     connection.on("chat:receive_message", (message) => this.#message(message));
-    const change = (type: Change["type"]) => (live: Omit<Change, "type"> & { room: string }) =>
+    const change = (type: Change["type"]) => (live: Omit<Change, "type"> & { room: string }) => {
       this.#open(live.room)?.change({ ...live, type });
+      this.inbox.change(live.room, { ...live, type });
+    };
     connection.on("chat:message_edited", change("edited"));
     connection.on("chat:message_deleted", change("deleted"));
     connection.on("chat:reaction", change("reaction"));
@@ -266,6 +268,7 @@ export class RoomfulClient {
       for (const room of concerned) room?.moderated(act);
       this.#emit("moderation", act);
     });
+    connection.on("chat:room_state", (state) => this.#open(state.room)?.stands(state));
     connection.on("chat:room_deleted", ({ room }) => this.#removed(room));
     connection.on("chat:room_removed", (removed) => {
       this.#removed(removed.room, removed.reason === "banned" ? BANNED : undefined);

@@ -625,6 +625,23 @@ export interface RoomRemoved {
   readonly room: RoomName;
 }
 
+/** The payload of [`ROOM_STATE`]. */
+export interface RoomState {
+  /** Whether only moderators and owners may write. */
+  readonly frozen: boolean;
+  readonly muted?: Muted;
+  /** Milliseconds until slow mode lets the user write again; 0 for at once. */
+  readonly retryAfterMs: number;
+  /** A token may make its user a moderator of all rooms. */
+  readonly role: Role;
+  readonly room: RoomName;
+  /**
+   * Seconds between two messages of one user; 0 without slow mode. It does not bind moderators
+   * and owners.
+   */
+  readonly slowMode: number;
+}
+
 /** `chat:unread`. */
 export interface RoomUnread {
   readonly cause: UnreadCause;
@@ -940,6 +957,11 @@ export interface ServerEvents {
   "chat:room_deleted": RoomDeleted;
   /** The end of a membership, to all the user's sockets. */
   "chat:room_removed": RoomRemoved;
+  /**
+   * What the user may do in a room, to a recovered session that may have missed an act of
+   * moderation.
+   */
+  "chat:room_state": RoomState;
   /** A user types, to the others in the room. */
   "chat:typing_start": UserInRoom;
   /** A user stopped typing, to the others in the room. */

@@ -1,7 +1,9 @@
 // The user's rooms with their last message and unread counts.
 
+import { changed } from "./changes.ts";
 import {
   failureOf,
+  type Change,
   type Failure,
   type InboxRow,
   type Message,
@@ -42,6 +44,9 @@ export interface InboxOptions {
   /** Called with all rooms of the user after each load. */
   readonly listed: (rooms: ReadonlySet<string>) => void;
 }
+
+/** What the user has read in a room, and what is left. */
+export type ReadMarks = Pick<InboxRow, "readSeq" | "unread" | "mentions">;
 
 export class Inbox implements Store<InboxSnapshot> {
   readonly #options: InboxOptions;
@@ -105,6 +110,15 @@ export class Inbox implements Store<InboxSnapshot> {
     }));
   }
 
+  /** A change of a message in a subscribed room, perhaps of the row's. */
+  change(room: string, change: Change): void {
+    this.#update(room, (row) => ({
+      ...row,
+      head: Math.max(row.head, change.logSeq),
+      ...(row.lastMessage?.seq === change.seq && { lastMessage: changed(row.lastMessage, change) }),
+    }));
+  }
+
   /** New counts of a room, and its last message. */
   unread({ room, unread, mentions, head, lastMessage }: ServerEvents["chat:unread"]): void {
     this.#update(room, (row) => ({
@@ -115,11 +129,12 @@ export class Inbox implements Store<InboxSnapshot> {
     }));
   }
 
-  /** New counts of a room that the user has read. */
-  counted(room: string, unread: number, mentions: number): void {
+  /** The user's mark and counts of a room that they have read. */
+  counted(room: string, marks: ReadMarks): void {
     const known = this.getSnapshot().rooms.find((row) => row.room === room);
-    if (!known || (known.unread === unread && known.mentions === mentions)) return;
-    this.#update(room, (row) => ({ ...row, unread, mentions }));
+    const { readSeq, unread, mentions } = marks;
+    if (!known || (known.readSeq >= readSeq && known.unread === unread && known.mentions === mentions)) return;
+    this.#update(room, (row) => ({ ...row, unread, mentions, readSeq: Math.max(row.readSeq, readSeq) }));
   }
 
   /** The user has left a room, or was removed from it. */
@@ -182,8 +197,8 @@ export class Inbox implements Store<InboxSnapshot> {
       ({ room }) => !names.has(room) && (!this.#touched.has(room) || present.has(room)),
     );
     const counted = others.map((row) => {
-      const { unread, mentions } = live.get(row.room) ?? row;
-      return { ...row, unread, mentions };
+      const { readSeq, unread, mentions } = live.get(row.room) ?? row;
+      return { ...row, readSeq: Math.max(readSeq, row.readSeq), unread, mentions };
     });
     return [...risen, ...counted];
   }

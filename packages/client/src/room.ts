@@ -1,7 +1,9 @@
 // One room as the app sees it: an immutable snapshot of messages, members and marks, and the user's actions.
 
+import type { ConnectionState } from "./connection.ts";
 import type { ClientEvents } from "./contract.generated.ts";
 import {
+  RequestError,
   failureOf,
   type Change,
   type Draft,
@@ -16,8 +18,10 @@ import {
   type Page,
   type Request,
   type RoomAnswer,
+  type Standing,
   type ServerEvents,
 } from "./contract.ts";
+import type { ReadMarks } from "./inbox.ts";
 import type { LawCounts } from "./laws.ts";
 import { MemberList } from "./members.ts";
 import type { Outbox, Pending } from "./outbox.ts";
@@ -62,10 +66,9 @@ export interface RoomOptions {
   readonly moderator: () => boolean;
   /** The server's clock, in milliseconds since 1970. */
   readonly serverNow: () => number;
-  /** True while the connection is up. */
-  readonly online: () => boolean;
-  /** Called with the user's new unread counts. */
-  readonly counted: (unread: number, mentions: number) => void;
+  readonly connection: Store<ConnectionState>;
+  /** Called when the user has read on. */
+  readonly counted: (marks: ReadMarks) => void;
 }
 
 export class Room implements Store<RoomSnapshot> {
@@ -90,6 +93,7 @@ export class Room implements Store<RoomSnapshot> {
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #membersTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #recountTimer: ReturnType<typeof setTimeout> | undefined;
   #readTo = 0;
   /** True from the loss of the membership until the next attempt to join. */
   #lost = false;
@@ -151,15 +155,19 @@ export class Room implements Store<RoomSnapshot> {
   // ---- actions
 
   /**
-   * Makes the user a member and opens a view of the room. Resolves once the newest page is there; offline,
-   * once the client is back. Each `join` needs a `release`.
+   * Makes the user a member and opens a view of the room. Resolves once the newest page is there. While the
+   * client is offline, it resolves with the cached messages, and the client joins the room when it is back.
+   * Rejects with a `RequestError` if the server refuses the room or the connection. Each `join` needs a
+   * `release`.
    */
   async join(): Promise<void> {
     this.#wanted += 1;
     clearTimeout(this.#releaseTimer);
     this.#releaseTimer = undefined;
+    this.#tryAgain();
     await this.restored;
-    if (this.#options.online() && !this.getSnapshot().joined) await this.catchUp();
+    if (this.#online && !this.getSnapshot().joined) await this.catchUp();
+    await this.#entered();
   }
 
   /** Closes a view. The last one ends the subscription; the membership stays. */
@@ -270,7 +278,8 @@ export class Room implements Store<RoomSnapshot> {
   resumed(): Promise<void> {
     if (this.position === undefined || this.#log.gap !== undefined) return this.catchUp();
     this.#joined();
-    return Promise.resolve();
+    // Another device may have read meanwhile.
+    return this.getSnapshot().unread > 0 ? this.#recount() : Promise.resolve();
   }
 
   /** The server refuses the room on the present connection. */
@@ -287,6 +296,8 @@ export class Room implements Store<RoomSnapshot> {
   /** The connection is lost. Messages stay and are marked as stale. */
   offline(): void {
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#recountTimer);
+    this.#recountTimer = undefined;
     this.#typing.clear();
     this.#restrictions.offline();
     this.#log.disconnected();
@@ -337,12 +348,22 @@ export class Room implements Store<RoomSnapshot> {
 
   change(change: Change): void {
     this.#receive({ number: change.logSeq, change });
+    const { readSeq, unread } = this.getSnapshot();
+    if (change.type !== "deleted" || unread === 0 || change.seq <= readSeq) return;
+    // A deleted message is not unread. Many may go at once.
+    this.#recountTimer ??= setTimeout(() => void this.#recount(), COALESCE);
   }
 
   typed(userId: string, typing: boolean): void {
     if (userId === this.#options.userId()) return;
     if (typing) this.#typing.started(userId);
     else this.#typing.stopped(userId);
+  }
+
+  /** What the user may do in the room, from the server's answer or after a recovery. */
+  stands(state: Standing): void {
+    this.#restrictions.entered(state);
+    this.#store.patch({ role: state.role });
   }
 
   /** A moderator has acted, in this room or in all. */
@@ -369,8 +390,10 @@ export class Room implements Store<RoomSnapshot> {
 
   /** Somebody has read up to `seq`. */
   marked(userId: string, seq: number): void {
-    if (userId === this.#options.userId())
-      this.#store.patch({ readSeq: Math.max(seq, this.getSnapshot().readSeq) });
+    if (userId === this.#options.userId() && seq > this.getSnapshot().readSeq) {
+      this.#store.patch({ readSeq: seq });
+      void this.#recount();
+    }
     if (!this.#members.mark(userId, seq)) return;
     this.#marksTimer ??= setTimeout(() => {
       this.#marksTimer = undefined;
@@ -396,6 +419,7 @@ export class Room implements Store<RoomSnapshot> {
       this.#marksTimer,
       this.#membersTimer,
       this.#retryTimer,
+      this.#recountTimer,
       this.#releaseTimer,
     ];
     for (const timer of timers) clearTimeout(timer);
@@ -409,11 +433,43 @@ export class Room implements Store<RoomSnapshot> {
 
   // ---- inside
 
+  get #online(): boolean {
+    return this.#options.connection.getSnapshot().state === "online";
+  }
+
+  /** Forgets an earlier refusal. */
+  #tryAgain(): void {
+    this.#lost = false;
+    const { error, ...rest } = this.getSnapshot();
+    if (error) this.#store.set(rest);
+  }
+
+  /** Resolves when it is known whether the room can be entered on the present connection. */
+  #entered(): Promise<void> {
+    const { connection } = this.#options;
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const { joined, error } = this.getSnapshot();
+        const { state, reason } = connection.getSnapshot();
+        const message = reason ?? "The server refused the connection.";
+        const failure =
+          error ?? (state === "failed" ? { code: "unauthorized" as const, message, retryable: false } : undefined);
+        if (!failure && !joined && this.wanted && (state === "online" || state === "connecting")) return;
+        for (const end of ends) end();
+        if (failure && !joined) reject(new RequestError(failure));
+        else resolve();
+      };
+      const ends = [this.subscribe(look), connection.subscribe(look)];
+      look();
+    });
+  }
+
   #unsubscribe(): void {
     this.#releaseTimer = undefined;
     if (this.wanted) return;
     this.#options.outbox.ready(this.name);
-    if (!this.getSnapshot().joined) return;
+    // A new snapshot lets a `join` that still waits find out that nobody wants the room any more.
+    if (!this.getSnapshot().joined) return this.#publish();
     this.offline();
     this.#unsubscribing = this.#options
       .request("chat:unsubscribe", { room: this.name })
@@ -425,7 +481,7 @@ export class Room implements Store<RoomSnapshot> {
     this.#lost = false;
     try {
       const first = answer ?? (await this.#enter());
-      if ("role" in first) this.#stands(first as RoomAnswer);
+      if ("role" in first) this.stands(first as RoomAnswer);
       if ("readSeq" in first) this.#took(first as JoinAnswer);
       this.#log.answered(first);
       for (let gap = this.#log.gap; gap !== undefined; gap = this.#log.gap) {
@@ -445,11 +501,6 @@ export class Room implements Store<RoomSnapshot> {
       const error = failureOf(thrown);
       if (error.code !== "offline") this.refused(error);
     }
-  }
-
-  #stands(answer: RoomAnswer): void {
-    this.#restrictions.entered(answer);
-    this.#store.patch({ role: answer.role });
   }
 
   /** Reads older pages until the window reaches `seq`. */
@@ -505,14 +556,32 @@ export class Room implements Store<RoomSnapshot> {
 
   #took({ readSeq, unread, mentions }: JoinAnswer): void {
     this.#store.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
-    this.#options.counted(unread, mentions);
+    this.#hasRead({ readSeq, unread, mentions });
+  }
+
+  /** Gets the user's mark and counts, which another device may have changed. Events stay in order with it. */
+  async #recount(): Promise<void> {
+    clearTimeout(this.#recountTimer);
+    this.#recountTimer = undefined;
+    try {
+      this.#took(await this.#options.request("chat:join", { room: this.name, limit: 0 }));
+    } catch {
+      // The next join answers them, too.
+    }
+  }
+
+  /** Shows the user's mark and counts wherever they appear. */
+  #hasRead(marks: ReadMarks): void {
+    this.#options.counted(marks);
+    const me = this.#options.userId();
+    if (me !== undefined && this.#members.mark(me, marks.readSeq)) this.#publishMembers();
   }
 
   #retryLater(error: Failure): void {
     clearTimeout(this.#retryTimer);
     const wait = Math.max(error.retryAfterMs ?? 0, 500 + Math.random() * 1_000);
     this.#retryTimer = setTimeout(() => {
-      if (this.#options.online()) void this.catchUp();
+      if (this.#online) void this.catchUp();
     }, wait);
   }
 
@@ -556,7 +625,7 @@ export class Room implements Store<RoomSnapshot> {
       const mark = { room: this.name, seq: this.#readTo, ...(laws && { laws }) };
       const { readSeq, unread, mentions } = await this.#options.request("chat:message_read", mark);
       this.#store.patch({ readSeq, unread, mentions });
-      this.#options.counted(unread, mentions);
+      this.#hasRead({ readSeq, unread, mentions });
     } catch {
       // The next mark includes this one, and so does the next join's answer.
       if (laws) this.#log.laws.returnReport(laws);

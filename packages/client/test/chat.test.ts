@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
-import { MemoryStorage, type RoomfulClientOptions } from "../src/index.ts";
+import { MemoryStorage, RoomfulClient, type RoomfulClientOptions } from "../src/index.ts";
 import { clientFor, closeClients, enter, post, until } from "./server.ts";
 
 let server: TestRoomful;
@@ -75,6 +75,12 @@ describe("two users in a room", () => {
     alice.room.markRead();
     const read = await until(alice.room, ({ unread }) => unread === 0);
     expect(read.readSeq).toBe(1);
+    await until(alice.room, ({ members }) =>
+      members.some(({ userId, readSeq }) => userId === "alice" && readSeq === 1),
+    );
+    await until(alice.client.inbox, (inbox) =>
+      inbox.rooms.some((row) => row.room === name && row.readSeq === 1 && row.unread === 0),
+    );
   });
 
   test("load older messages page by page", async () => {
@@ -122,10 +128,55 @@ test("a private room that the user may not enter reports the error", async () =>
   const client = clientFor(server, "mallory");
   client.connect();
   const room = client.room(name);
-  await until(client.connection, ({ state }) => state === "online");
-  await room.join();
-  const { joined: inside, error } = await until(room, (snapshot) => snapshot.error !== undefined);
+  await expect(room.join()).rejects.toMatchObject({ failure: { code: "forbidden" } });
+  const { joined: inside, error } = room.getSnapshot();
   expect([inside, error?.code]).toEqual([false, "forbidden"]);
+  await server.api("PUT", `rooms/${name}/members/mallory`, {});
+  await room.join();
+  expect([room.getSnapshot().joined, room.getSnapshot().error]).toEqual([true, undefined]);
+});
+
+test("a join right after connect waits for the room, or for the news that there is no connection", async () => {
+  const client = clientFor(server, "alice");
+  client.connect();
+  const room = client.room(newRoom());
+  await room.join();
+  expect(room.getSnapshot().joined).toBe(true);
+  const refused = clientFor(server, "alice", { token: () => Promise.resolve("no token") });
+  refused.connect();
+  await expect(refused.room("lobby").join()).rejects.toThrow();
+  const away = new RoomfulClient("http://127.0.0.1:9", { token: () => Promise.resolve("none") });
+  away.connect();
+  const elsewhere = away.room("lobby");
+  await elsewhere.join();
+  expect(elsewhere.getSnapshot().joined).toBe(false);
+  await away.close();
+});
+
+test("what another device reads is read in an open room and in the inbox", async () => {
+  const name = newRoom();
+  const [phone, laptop, bob] = [await joined("ada", name), await joined("ada", name), await joined("bob", name)];
+  for (const text of ["one", "two"]) await bob.room.send({ text }).sent;
+  await until(phone.room, ({ unread }) => unread === 2);
+  await until(laptop.room, ({ unread }) => unread === 2);
+  laptop.room.markRead();
+  await until(phone.room, ({ unread, readSeq }) => unread === 0 && readSeq === 2);
+  await until(phone.client.inbox, ({ rooms }) => rooms.some((row) => row.room === name && row.unread === 0));
+});
+
+test("a message that is deleted or edited while the room is open changes the counts and the inbox", async () => {
+  const name = newRoom();
+  const [ada, bob] = [await joined("ada", name), await joined("bob", name)];
+  for (const text of ["one", "two"]) await bob.room.send({ text, mentions: ["ada"] }).sent;
+  await until(ada.room, ({ unread, mentions }) => unread === 2 && mentions === 2);
+  await bob.room.edit(2, "too");
+  const row = () => ada.client.inbox.getSnapshot().rooms.find(({ room }) => room === name);
+  await until(ada.client.inbox, () => row()?.lastMessage?.text === "too");
+  await bob.room.remove(2);
+  await until(ada.client.inbox, () => row()?.lastMessage?.deleted === true);
+  await until(ada.room, ({ unread, mentions }) => unread === 1 && mentions === 1);
+  await until(ada.client.inbox, () => row()?.unread === 1);
+  expect(row()).toMatchObject({ head: 4, lastMessage: { text: "" } });
 });
 
 test("the inbox lists rooms with unread counts, latest first", async () => {

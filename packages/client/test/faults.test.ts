@@ -365,7 +365,7 @@ test("a slow cache does not bring back a message that was deleted meanwhile", as
     cache: new RoomCache(storage, 10),
     moderator: () => false,
     serverNow: Date.now,
-    online: () => true,
+    connection: connection.state,
     counted: nothing,
   });
   connection.connect();

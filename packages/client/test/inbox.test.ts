@@ -58,7 +58,7 @@ test("a load that takes long does not undo live rows, nor a later load", async (
   const second = inbox.load();
   const event = { room: "c", unread: 4, mentions: 0, head: 4, lastMessage: message("c", 4) };
   inbox.unread({ ...event, cause: "message" });
-  inbox.counted("a", 0, 0);
+  inbox.counted("a", { readSeq: 1, unread: 0, mentions: 0 });
   inbox.removed("b");
   asked[1]!.answer({ rooms: [row("a", 1), row("b", 2), row("c", 3)] });
   await second;
@@ -81,7 +81,7 @@ test("counts that change during a load do not bring back an older message", asyn
   asked[0]!.answer({ rooms: [row("a", 5)] });
   await first;
   const second = inbox.load();
-  inbox.counted("a", 2, 0);
+  inbox.counted("a", { readSeq: 3, unread: 2, mentions: 0 });
   asked[1]!.answer({ rooms: [row("a", 8, 3)] });
   await second;
   expect(shown()).toEqual([["a", 8, 2]]);

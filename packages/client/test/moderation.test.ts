@@ -95,6 +95,18 @@ test("a user who joins learns what was ordered before, and one who comes back wh
   expect(third.getSnapshot().restrictions.waitUntil).toBeGreaterThan(Date.now());
 });
 
+test("a recovered session learns what was ordered meanwhile", async () => {
+  const { name, ada, bob, bobs } = await moderated();
+  await ada.moderate({ action: "freeze" });
+  await until(bob, ({ restrictions }) => restrictions.frozen);
+  server.faults.offline();
+  await until(bobs.connection, ({ state }) => state === "offline");
+  await server.api("PUT", `rooms/${name}`, { frozen: false, slowMode: 30 });
+  await server.faults.heal();
+  const { restrictions } = await until(bob, (snapshot) => !snapshot.restrictions.frozen && snapshot.joined);
+  expect(restrictions.slowMode).toBe(30);
+});
+
 test("in slow mode, a message names the time of the next one, and an early one is sent when it may", async () => {
   const { ada, bob } = await moderated();
   await ada.moderate({ action: "slow_mode", seconds: 1 });

@@ -3,12 +3,14 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 
 import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
+import type { ConnectionState } from "../src/connection.ts";
 import { RequestError, type Failure } from "../src/contract.ts";
 import { MemoryStorage } from "../src/index.ts";
 import { Outbox } from "../src/outbox.ts";
 import { Room } from "../src/room.ts";
 import { RoomCache } from "../src/room_cache.ts";
 import type { SavedLog } from "../src/room_log.ts";
+import { WritableStore } from "../src/store.ts";
 import { Tabs } from "../src/tabs.ts";
 import { clientFor, closeClients, enter, post } from "./server.ts";
 
@@ -107,10 +109,10 @@ for (const [code, stays] of [
       cache,
       moderator: () => false,
       serverNow: Date.now,
-      online: () => true,
+      connection: new WritableStore<ConnectionState>({ state: "online" }),
       counted: nothing,
     });
-    await room.join();
+    await expect(room.join()).rejects.toMatchObject({ failure: { code } });
     expect(room.getSnapshot().error?.code).toBe(code);
     expect(room.getSnapshot().messages).toHaveLength(stays ? 1 : 0);
     await vi.waitUntil(async () => (await cache.names()).includes("den") === stays, PATIENCE);
