@@ -60,6 +60,8 @@ pub(crate) struct App {
     pub(crate) serials: AtomicU64,
     /// The serial taken by the latest revocation: sessions with lower serials may have missed it.
     pub(crate) last_revocation: AtomicU64,
+    /// The position of the latest act of moderation, or of the log's head when this node started.
+    pub(crate) last_moderation: AtomicU64,
     pub(crate) rooms: Arc<RoomManager>,
     pub(crate) log: Arc<LogCursor>,
     pub(crate) appender: Arc<Appender>,
@@ -221,10 +223,10 @@ impl App {
         let Some(before) = self.store.revoked(user).await? else {
             return Ok(());
         };
-        if auth::is_revoked(issued_at, before) {
+        if auth::is_revoked(issued_at, before, self.clock.now_ms(), self.config.clock_skew_ms) {
             return Err(ChatError::Unauthorized(
-                "the token was revoked, or is dated too soon after a revocation; get a fresh one that says \
-                 when it was issued (iat)",
+                "the token was revoked, or is dated in the future right after a revocation; get a fresh one \
+                 that says when it was issued (iat)",
             ));
         }
         Ok(())
@@ -273,11 +275,9 @@ impl App {
     /// Replaces what an earlier token of the socket has set.
     pub(crate) fn watch_expiry(&self, socket: SocketId, me: &Session) {
         let (now, expires_at) = (self.clock.now_ms(), me.expires_at());
-        // Half of a short life: a client that answers each notice with such a token does not loop.
-        let notice = self
-            .config
-            .expiry_notice_ms
-            .min(expires_at.saturating_sub(now) / 2);
+        // A token that ends before the notice would be due gets it after half of its life.
+        let (notice, left) = (self.config.expiry_notice_ms, expires_at.saturating_sub(now));
+        let notice = if left > notice { notice } else { left / 2 };
         let due = if notice > 0 {
             expires_at - notice
         } else {

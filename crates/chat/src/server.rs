@@ -218,7 +218,7 @@ impl App {
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
         let head = store.log_head();
-        let inbox = Arc::new(EntryInbox::starting(&head));
+        let (inbox, started_at) = (Arc::new(EntryInbox::starting(&head)), head.position);
         let log = Arc::new(LogCursor::starting(head, config.recovery.is_on()));
         let control_room: Arc<ControlRoom> = Arc::default();
         let grace = Duration::from_millis(config.presence_grace_ms.max(0).unsigned_abs());
@@ -288,6 +288,7 @@ impl App {
             profiles,
             serials: AtomicU64::new(first_serial(cluster.is_some())),
             last_revocation: AtomicU64::new(0),
+            last_moderation: AtomicU64::new(started_at.0),
             calls: Arc::new(Semaphore::new(config.posts_in_flight.max(1) as usize)),
             message_rate: Mutex::new(MessageRate::starting(clock.monotonic_ms())),
             stats_history: Mutex::default(),

@@ -71,8 +71,8 @@ struct Life {
     key: Option<SessionKey>,
     /// The user's stored status until presence takes it; `None` for most.
     recalled: Option<Box<Recalled>>,
-    /// The recovered rooms until the socket is connected.
-    restored: Option<Box<PendingJoin>>,
+    /// The recovered rooms until the socket is connected, and the position of the client's offset.
+    restored: Option<Box<(PendingJoin, LogPosition)>>,
 }
 
 /// A user whose presence a session is subscribed to.
@@ -302,11 +302,11 @@ impl Session {
         self.life.lock().key = key;
     }
 
-    pub(crate) fn set_restored(&self, restored: PendingJoin) {
-        self.life.lock().restored = Some(Box::new(restored));
+    pub(crate) fn set_restored(&self, rooms: PendingJoin, seen: LogPosition) {
+        self.life.lock().restored = Some(Box::new((rooms, seen)));
     }
 
-    pub(crate) fn take_restored(&self) -> Option<Box<PendingJoin>> {
+    pub(crate) fn take_restored(&self) -> Option<Box<(PendingJoin, LogPosition)>> {
         self.life.lock().restored.take()
     }
 

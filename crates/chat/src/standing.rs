@@ -1,11 +1,16 @@
 //! What a user may do in the rooms that they enter.
 
-use roomful_store::{Mute, Restrictions, Role, RoomId};
+use std::sync::atomic::Ordering;
+
+use roomful_socket::Socket;
+use roomful_store::{LogPosition, Mute, Restrictions, Role, RoomId};
 
 use crate::{
     app::App,
     error::ChatError,
-    events::standing::{Muted, Standing},
+    events::standing::{Muted, ROOM_STATE, RoomState, Standing},
+    middleware::admission::NOT_NOW,
+    room_manager::RoomRef,
     session::Session,
 };
 
@@ -23,6 +28,42 @@ pub(crate) async fn standings(
         .zip(restrictions)
         .map(|((_, role), restrictions)| standing(role_of(me, *role), restrictions, now));
     Ok(standings.collect())
+}
+
+/// Sends a recovered session what its user may do in its rooms, if there was an act of moderation since
+/// `seen`. Recovery repeats no `chat:moderation`.
+pub(crate) async fn show(app: &App, me: &Session, socket: &Socket, (rooms, seen): (&[RoomRef], LogPosition)) {
+    if app.last_moderation.load(Ordering::Acquire) <= seen.0 {
+        return;
+    }
+    match states(app, me, rooms).await {
+        Ok(states) => {
+            for (room, standing) in states {
+                let room = &room.name;
+                drop(socket.emit(ROOM_STATE, &RoomState { room, standing }));
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "failed to read what a recovered user may do, closing the connection");
+            socket.close(NOT_NOW);
+        }
+    }
+}
+
+/// The user's standing in those of the rooms of which they are a member.
+async fn states<'a>(
+    app: &App,
+    me: &Session,
+    rooms: &'a [RoomRef],
+) -> Result<Vec<(&'a RoomRef, Standing)>, ChatError> {
+    let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
+    let memberships = app.store.memberships(&me.user, &ids).await?;
+    let members = rooms.iter().zip(memberships);
+    let (rooms, roles): (Vec<_>, Vec<_>) = members
+        .filter_map(|(room, member)| Some((room, (room.id, member?.role))))
+        .unzip();
+    let standings = standings(app, me, &roles).await?;
+    Ok(rooms.into_iter().zip(standings).collect())
 }
 
 /// The user's role in a room, which the token may raise.

@@ -107,6 +107,10 @@ fn rates(config: &Config) -> RateLimits {
         user: Rate::new(limits.events_per_second_per_user, limits.events_burst_per_user),
         address: Rate::new(limits.events_per_second_per_ip, limits.events_burst_per_ip),
         connects_per_address: Rate::new(limits.connects_per_second_per_ip, limits.connects_burst_per_ip),
+        moderation: Rate::new(
+            limits.moderations_per_second_per_user,
+            limits.moderations_burst_per_user,
+        ),
         connections_per_user: limits.connections_per_user,
         // 0 turns the limit off.
         refusals_before_close: if limits.close_after_refused == 0 {

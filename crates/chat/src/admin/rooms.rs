@@ -173,9 +173,6 @@ pub(crate) async fn clear(app: &App, room: &Room) {
     if let Some(frame) = Frame::encode(&app.namespace, ROOM_DELETED, &gone, Class::Durable) {
         room.tell(&frame, |_| true);
     }
-    for user in app.presence.everyone_in(room.id, usize::MAX) {
-        tell_removed(app, &user, &room.name, Removal::Deleted);
-    }
     let subscribers = room.unsubscribe_all();
     for subscriber in &subscribers {
         app.typing.stop(&subscriber.user, room.id);
@@ -183,7 +180,10 @@ pub(crate) async fn clear(app: &App, room: &Room) {
     recovery::unsubscribe(app, room.id, &subscribers).await;
     give_up(room, subscribers);
     for user in app.presence.everyone_in(room.id, usize::MAX) {
-        app.presence.leave(&user, room.id);
+        // The deletion's entry in the log may have removed the user just now, and told them.
+        if app.presence.leave(&user, room.id) {
+            tell_removed(app, &user, &room.name, Removal::Deleted);
+        }
         app.presence.membership_changed(&user).await;
     }
 }

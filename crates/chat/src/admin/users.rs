@@ -1,6 +1,9 @@
 //! Backend calls for users: presence, disconnecting, revoking tokens.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use roomful_store::{LogPosition, ProfileChange};
 
@@ -110,6 +113,17 @@ impl ChatServer {
         Ok(Profile::clone(&profile))
     }
 
+    /// The profiles of several users. Users without one may be missing.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: the store failed.
+    pub async fn profiles(
+        &self,
+        users: impl IntoIterator<Item = &str>,
+    ) -> Result<HashMap<Arc<str>, Arc<Profile>>, ChatError> {
+        self.app.profiles.of(users).await
+    }
+
     /// Changes a user's profile. It wins over the tokens that were issued before. Returns the profile after
     /// the change.
     ///
@@ -153,16 +167,16 @@ impl ChatServer {
     /// Revokes a user's tokens issued up to now, for as long as the store keeps revocations, and closes their
     /// connections.
     ///
-    /// The issuer's clock may be ahead by [`ChatConfig::clock_skew_ms`](crate::ChatConfig::clock_skew_ms), so
-    /// tokens dated up to that much in the future may exist already: they are void, too. `iat` counts whole
-    /// seconds, so the time is rounded up. A connection whose token is dated even later moves it further.
+    /// `iat` counts whole seconds, so the time is rounded up. The issuer's clock may be ahead: a connection
+    /// whose token is dated in the future moves the time further, and for as long as
+    /// [`ChatConfig::clock_skew_ms`](crate::ChatConfig::clock_skew_ms), other tokens of this user with a
+    /// future date are refused.
     pub async fn revoke_user(&self, user: &str) -> Result<Revoked, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
         run_to_completion(async move {
             let dates = sockets_of(&app, &user).into_iter();
             let dates = dates.filter_map(|socket| socket.state::<Session>()?.issued_at());
-            let latest = app.clock.now_ms().saturating_add(app.config.clock_skew_ms);
-            let before = next_second(dates.max().unwrap_or(0).max(latest));
+            let before = next_second(dates.max().unwrap_or(0).max(app.clock.now_ms()));
             app.store.revoke(&user, before).await?;
             let serial = app.serials.fetch_add(1, Ordering::SeqCst);
             app.last_revocation.fetch_max(serial, Ordering::SeqCst);

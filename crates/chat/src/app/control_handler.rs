@@ -1,7 +1,7 @@
 //! What control entries do on this node. Most of them the node that wrote them has carried out before, so a
 //! repetition must change nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use roomful_store::{LogEntry, LogPosition, RoomId};
 
@@ -12,7 +12,7 @@ use crate::{
     events::{
         chat::Removal,
         connection::SessionEnded,
-        moderation::{Moderation, ModerationAction},
+        moderation::{Announcement, ModerationAction},
     },
     handlers::{membership, profile},
     log::control::{Control, ControlHandler},
@@ -28,6 +28,9 @@ impl ControlHandler for App {
             // A node of a newer version wrote it, about something that this version does not have.
             Err(error) => return tracing::warn!(%error, "failed to decode a control entry, skipping it"),
         };
+        if matches!(control, Control::Moderated { .. }) {
+            self.last_moderation.fetch_max(position.0, Ordering::AcqRel);
+        }
         // After two choices on two nodes, all nodes must show the later one, also the node of the earlier
         // one. And the node that removed a room may have got an error though the removal was committed.
         let is_for_all = matches!(
@@ -94,11 +97,11 @@ impl App {
             let name = RoomName::new(name).ok();
             tokio::spawn(async move {
                 for user in self.presence.everyone_in(room, usize::MAX) {
-                    self.presence.leave(&user, room);
-                    self.presence.membership_changed(&user).await;
-                    if let Some(name) = &name {
+                    let was_in = self.presence.leave(&user, room);
+                    if let Some(name) = name.as_ref().filter(|_| was_in) {
                         membership::tell_removed(&self, &user, name, Removal::Deleted);
                     }
+                    self.presence.membership_changed(&user).await;
                 }
             });
         }
@@ -137,9 +140,9 @@ impl App {
         }
     }
 
-    fn moderated(self: Arc<Self>, room: Option<RoomId>, act: Moderation, position: LogPosition) {
-        let user = act.user_id.as_deref().map(UserId::from);
-        match (act.action, room, user) {
+    fn moderated(self: Arc<Self>, room: Option<RoomId>, act: Announcement, position: LogPosition) {
+        let user = act.event.user_id.as_deref().map(UserId::from);
+        match (act.event.action, room, user) {
             (ModerationAction::Ban, None, Some(user)) => {
                 moderation::banned_elsewhere(self, user, act, position);
             }
@@ -178,7 +181,7 @@ impl App {
             }
             match &here {
                 Some(room) => membership::take_out(&self, room, &user).await,
-                None => self.presence.leave(&user, room),
+                None => drop(self.presence.leave(&user, room)),
             }
             self.presence.membership_changed(&user).await;
             if let Some(name) = self.name_of(room, &user).await {

@@ -130,7 +130,7 @@ impl App {
     }
 
     /// Whether a hook is asked about messages of the room.
-    pub(super) fn asks_about_messages(&self, room: &Room) -> bool {
+    pub(crate) fn asks_about_messages(&self, room: &Room) -> bool {
         self.hooks_for(HookEvent::Send, Some(room.name.as_str()))
             .is_some()
     }

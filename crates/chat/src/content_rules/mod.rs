@@ -65,7 +65,7 @@ impl ContentRule {
         let regex = RegexBuilder::new(pattern)
             .size_limit(PATTERN_BYTES)
             .build()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| fault(&error))?;
         if regex.is_match("") {
             return Err("it matches the empty text, and so every message".to_owned());
         }
@@ -171,6 +171,13 @@ impl ContentRules {
 
 /// The message of a refusal. It does not name the word, so that nobody learns the list from it.
 const REFUSED: &str = "the rules of this server do not allow this text; change it and send it again";
+
+/// The fault of an expression, as one line.
+fn fault(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
+}
 
 #[cfg(test)]
 mod tests;

@@ -162,7 +162,7 @@ pub(crate) struct ChangeView<'a> {
     pub(crate) emoji: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) removed: Option<bool>,
-    /// Whether the receiving user made it. Present in live reactions.
+    /// Whether the receiving user made it. Present in reactions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mine: Option<bool>,
 }

@@ -219,3 +219,12 @@ pub(crate) struct Moderation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seconds: Option<u64>,
 }
+
+/// A [`Moderation`] as nodes tell it to each other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Announcement {
+    #[serde(flatten)]
+    pub(crate) event: Moderation,
+    /// True if the user concerned gets the event. Users do not hear of rooms that are no business of theirs.
+    pub(crate) to_user: bool,
+}

@@ -1,8 +1,10 @@
-//! What a user may do in a room, in the answers to `chat:join` and `chat:sync`.
+//! What a user may do in a room, in the answers to `chat:join` and `chat:sync`, and after a recovery.
 
 use roomful_store::Role;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::types::RoomName;
 
 /// The user's role in a room, and what restrains them from writing there.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -19,6 +21,17 @@ pub(crate) struct Standing {
     /// There if the user is muted, in this room or in all rooms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) muted: Option<Muted>,
+}
+
+/// `chat:room_state`: to a recovered session that may have missed an act of moderation.
+pub(crate) const ROOM_STATE: &str = "chat:room_state";
+
+/// The payload of [`ROOM_STATE`].
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RoomState<'a> {
+    pub(crate) room: &'a RoomName,
+    #[serde(flatten)]
+    pub(crate) standing: Standing,
 }
 
 /// The name of a role.

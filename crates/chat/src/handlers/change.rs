@@ -9,7 +9,7 @@ use crate::{
     app::Context,
     audit,
     error::ChatError,
-    events::log::{ChangeMessage, DELETE_MESSAGE},
+    events::log::{ChangeMessage, DELETE_MESSAGE, EDIT_MESSAGE},
     log::{
         pending::{PendingWrite, WriteContent, change_body},
         view::NO_MESSAGE,
@@ -77,8 +77,11 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
     let target = (ask.seq, ask.client_id.is_some());
     match &mut ask.change {
         Change::Edit { text } => {
-            let why = "only its author may edit a message";
-            let message = author_of(context, &room, target, NotAuthor::Refused(why)).await?;
+            let why = "only its author or a moderator may edit a message";
+            let message = changeable(context, &room, target, why).await?;
+            audited = message
+                .as_ref()
+                .and_then(|message| record(context, &room, message, EDIT_MESSAGE));
             let (user, client_id) = (&context.me.user, ask.client_id.as_deref());
             let edit = (ask.seq, &mut *text);
             stored = context.app.ask_about_edit(&room, user, client_id, edit).await?;
@@ -89,12 +92,19 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
                 stored = context.app.apply_rules(&room, sender, kind, text).await?;
             }
             if !context.app.config.keep_edits {
+                // The message may have changed while a hook decided: an erasure removes mentions.
+                let message = if context.app.asks_about_messages(&room) {
+                    context.app.store.entry(room.id, ask.seq).await?
+                } else {
+                    message
+                };
                 replacement = message.and_then(|message| edited_body(&message, text));
             }
         }
         Change::Delete => {
-            let message = author_of(context, &room, target, NotAuthor::Moderator).await?;
-            audited = message.and_then(|message| deletion_record(context, &room, &message));
+            let why = "only its author or a moderator may delete a message";
+            let message = changeable(context, &room, target, why).await?;
+            audited = message.and_then(|message| record(context, &room, &message, DELETE_MESSAGE));
         }
         // Every member may react. The store checks that the message exists.
         Change::Reaction { .. } => {}
@@ -112,12 +122,12 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
     })
 }
 
-/// The record of a deletion by somebody else than the author.
-fn deletion_record(context: &Context, room: &Room, message: &Entry) -> Option<AuditRecord> {
+/// The record of an edit or deletion by a moderator. It does not repeat texts.
+fn record(context: &Context, room: &Room, message: &Entry, action: &str) -> Option<AuditRecord> {
     let me = &context.me.user;
     (message.user_id != **me).then(|| AuditRecord {
         actor: me.to_string(),
-        action: DELETE_MESSAGE.to_owned(),
+        action: action.to_owned(),
         room: Some(room.name.to_string()),
         user_id: Some(message.user_id.clone()),
         status: 200,
@@ -133,22 +143,15 @@ fn edited_body(message: &Entry, text: &str) -> Option<String> {
     serde_json::to_string(&draft).ok()
 }
 
-/// The rule for users other than the author.
-enum NotAuthor {
-    /// They must be moderators.
-    Moderator,
-    /// They may not do it.
-    Refused(&'static str),
-}
-
-/// Checks that the user may change the message. The author never changes, so the result still holds at
-/// commit. Answers `None` if only a retry can name the message, since retention has removed it: the store
-/// recognises the retry, and rejects all else. `may_be_retry` says whether the change has a client id.
-async fn author_of(
+/// Returns the message if the user is its author or a moderator. The author never changes, so the result
+/// still holds at commit. Returns `None` if only a retry can name the message, since retention has removed
+/// it: the store recognises the retry, and rejects all else. `may_be_retry` is true for a change with a client
+/// id. `why` is the refusal for other users.
+async fn changeable(
     context: &Context,
     room: &Room,
     (seq, may_be_retry): (u64, bool),
-    otherwise: NotAuthor,
+    why: &'static str,
 ) -> Result<Option<Entry>, ChatError> {
     let Some(message) = context.app.store.entry(room.id, seq).await? else {
         // Beyond the head, a message of another user may appear until the commit.
@@ -162,16 +165,10 @@ async fn author_of(
         return Err(NO_MESSAGE);
     }
     // A retry may name a message that its first attempt deleted. The store recognises the retry.
-    if message.user_id == *context.me.user {
+    if message.user_id == *context.me.user || is_moderator(context, room).await? {
         return Ok(Some(message));
     }
-    match otherwise {
-        NotAuthor::Refused(why) => Err(ChatError::NotYours(why)),
-        NotAuthor::Moderator if is_moderator(context, room).await? => Ok(Some(message)),
-        NotAuthor::Moderator => Err(ChatError::NotYours(
-            "only its author or a moderator may delete a message",
-        )),
-    }
+    Err(ChatError::NotYours(why))
 }
 
 async fn is_moderator(context: &Context, room: &Room) -> Result<bool, ChatError> {

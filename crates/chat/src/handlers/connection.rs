@@ -1,6 +1,9 @@
 //! Handlers for the lifetime of a connection: connect, token refresh, client errors, disconnect.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use roomful_socket::{Prepared, Reason, Socket};
 use roomful_store::LogPosition;
@@ -20,6 +23,7 @@ use crate::{
     middleware::price,
     recovery,
     session::Session,
+    types::{Claims, RoomName},
 };
 
 /// Greets an authenticated client, recovers or starts its session, and updates presence.
@@ -32,7 +36,7 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
         cluster.user_came(&me.user);
     }
     let restored = me.take_restored();
-    let upto = restored.as_ref().map(|restored| restored.upto());
+    let upto = restored.as_ref().map(|restored| restored.0.upto());
     let greeting = greeting(&app, &me, &socket, upto);
     app.notifications.connect(&me, &socket, greeting.as_ref());
     if restored.is_none() {
@@ -129,18 +133,20 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
         ));
     }
     app.check_revoked(&claims.user, claims.issued_at).await?;
-    profile::adopt(app, &mut claims, &*app.profiles.one(&me.user).await?);
+    profile::adopt(app, &mut claims, &*app.profiles.one(&me.user).await?).await;
+    let memberships = rooms_lost(app, me, &claims).await?;
     let (expires_at, name) = (claims.expires_at, claims.name.clone());
     let saw_everyone = me.sees_everyone();
     let lost = me.renew(claims);
     for room in &lost {
         room.unsubscribe(me.serial);
         app.typing.stop(&me.user, room.id);
-        let removed = RoomRemoved {
-            room: &room.name,
-            reason: Removal::Token,
-        };
-        drop(socket.emit(ROOM_REMOVED, &removed));
+    }
+    let subscriptions = lost.iter().map(|room| room.name.clone());
+    let removed: BTreeSet<RoomName> = subscriptions.chain(memberships).collect();
+    for room in &removed {
+        let reason = Removal::Token;
+        drop(socket.emit(ROOM_REMOVED, &RoomRemoved { room, reason }));
     }
     recovery::forget_rooms(app, me, &lost).await;
     if me.sees_everyone() != saw_everyone {
@@ -150,6 +156,19 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
     app.watch_expiry(*socket.id(), me);
     app.presence.rename(&me.user, name);
     Ok(TokenExpires { expires_at })
+}
+
+/// The rooms that the user is a member of, and that the present token allows and the new one does not.
+async fn rooms_lost(app: &App, me: &Session, new: &Claims) -> Result<Vec<RoomName>, ChatError> {
+    if new.rooms.is_none() {
+        return Ok(Vec::new());
+    }
+    let rooms = app.store.rooms_of(&me.user, app.config.rooms_per_user).await?;
+    me.add_debt(price::of_inbox(rooms.len()));
+    let names = rooms.iter().filter_map(|room| RoomName::new(&room.name).ok());
+    Ok(names
+        .filter(|name| me.allows(name) && !new.allows(name.as_str()))
+        .collect())
 }
 
 /// `session:ping`: a liveness probe.

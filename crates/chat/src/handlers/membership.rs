@@ -296,13 +296,21 @@ pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left
             Err(ChatError::Forbidden)
         };
     };
-    // A member may leave even if a newer token no longer allows the room.
-    if !allowed && app.store.member(room.id, &me.user).await?.is_none() {
-        return Err(ChatError::Forbidden);
+    // Who never was a member changes nothing, and does not learn whether the room exists. A member may leave
+    // even if a newer token no longer allows the room.
+    if !app.store.was_member(room.id, &me.user).await? {
+        return if allowed {
+            Ok(left)
+        } else {
+            Err(ChatError::Forbidden)
+        };
     }
-    if end(app, &room, &me.user, Removal::Left, Some(&context.socket)).await? {
-        me.add_debt(price::of_comparisons(app.presence.count_compared(&me.user)));
-    }
+    let ended = end(app, &room, &me.user, Removal::Left, Some(&context.socket)).await?;
+    me.add_debt(if ended {
+        price::of_comparisons(app.presence.count_compared(&me.user))
+    } else {
+        price::NO_LEAVE
+    });
     Ok(left)
 }
 

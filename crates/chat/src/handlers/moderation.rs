@@ -11,7 +11,7 @@ use crate::{
     app::{App, Context},
     audit,
     error::ChatError,
-    events::moderation::{MODERATE, Moderate, Moderated, Moderation, ModerationAction},
+    events::moderation::{MODERATE, Moderate, Moderated, ModerationAction},
     log::control::Control,
     moderation::{self, SanctionOrder},
     room_manager::RoomRef,
@@ -26,6 +26,7 @@ const FAILED: u16 = 503;
 /// `chat:moderate`.
 pub(crate) async fn moderate<'a>(context: &Context, ask: &'a Moderate) -> Result<Moderated<'a>, ChatError> {
     let Context { app, me, .. } = context;
+    app.limiters.moderation(&me.user)?;
     let room = context.my_room(&ask.room).await?;
     check_rank(context, &room, ask).await?;
     let user: Option<UserId> = ask.user_id.as_deref().map(UserId::from);
@@ -183,11 +184,12 @@ async fn role(app: &App, room: &RoomRef, user: &str) -> Result<Role, ChatError> 
 /// Tells all nodes about deleted messages, for `chat:moderation`.
 async fn announce_deletion(context: &Context, room: &RoomRef, ask: &Moderate) -> Result<(), ChatError> {
     let app = &context.app;
-    let notice = Moderation {
-        user_id: ask.user_id.clone(),
-        reason: ask.reason.clone(),
-        ..moderation::of_room(room, ask.action, None)
-    };
+    let mut notice = moderation::of_room(room, ask.action, None);
+    notice.event.user_id.clone_from(&ask.user_id);
+    notice.event.reason.clone_from(&ask.reason);
+    if let Some(user) = ask.user_id.as_deref() {
+        notice.to_user = app.store.member(room.id, user).await?.is_some();
+    }
     app.metrics.moderated(ask.action);
     moderation::tell_concerned(app, Some(room), &notice).await;
     if let Some(cluster) = &app.cluster {

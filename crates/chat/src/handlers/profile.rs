@@ -49,8 +49,8 @@ fn bytes(profile: &Profile) -> usize {
 }
 
 /// Merges the claims of a new or refreshed token with the user's stored profile, and stores the result if it
-/// differs.
-pub(crate) fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile) {
+/// differs. Returns when everybody sees the profile. A failure leaves the old one.
+pub(crate) async fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile) {
     let profile = stored.with_claims(claims);
     claims.name.clone_from(&profile.name);
     claims.avatar.clone_from(&profile.avatar);
@@ -58,8 +58,7 @@ pub(crate) fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile) {
         return;
     }
     let (app, user, issued_at) = (Arc::clone(app), Arc::clone(&claims.user), claims.issued_at);
-    // A connect does not wait for this commit.
-    tokio::spawn(async move {
+    let stored = tokio::spawn(async move {
         let (name, avatar) = (profile.name.as_deref(), profile.avatar.as_deref());
         let taken = app
             .store
@@ -73,6 +72,7 @@ pub(crate) fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile) {
             tracing::warn!(%error, "failed to store the profile of a token");
         }
     });
+    drop(stored.await);
 }
 
 /// Changes a profile for the backend.

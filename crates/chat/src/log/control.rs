@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::ChatError,
-    events::{chat::Removal, moderation::Moderation},
+    events::{chat::Removal, moderation::Announcement},
     types::{Notice, Shown},
 };
 
@@ -55,7 +55,7 @@ pub(crate) enum Control {
     Moderated {
         /// `None` for all rooms.
         room: Option<RoomId>,
-        act: Moderation,
+        act: Announcement,
     },
     /// A user has blocked another one, or ended a block. The store has it already.
     BlockChanged {

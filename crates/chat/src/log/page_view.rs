@@ -11,7 +11,7 @@ use super::view::Event;
 use crate::{
     app::App,
     error::ChatError,
-    events::log::{LoggedChange, MessageView},
+    events::log::{ChangeKind, LoggedChange, MessageView},
     profiles::FoundProfiles,
     room::Room,
     types::UserId,
@@ -115,7 +115,13 @@ impl<'a> PageView<'a> {
                     context.mark_own(room.id, &mut message);
                     messages.push(message);
                 }
-                Some(Event::Change(kind, change)) => changes.push(LoggedChange { kind, change }),
+                Some(Event::Change(kind, mut change)) => {
+                    if kind == ChangeKind::Reaction {
+                        let is_mine = |reader: &UserId| *change.user_id == **reader;
+                        change.mine = context.reader.as_ref().map(is_mine);
+                    }
+                    changes.push(LoggedChange { kind, change });
+                }
                 None => {}
             }
         }

@@ -23,7 +23,7 @@ struct Auth {
 
 /// Closes the transport without a `connect_error`: stock clients then reconnect by themselves, likely to
 /// another node.
-const NOT_NOW: Reason = Reason::ForcedClose;
+pub(crate) const NOT_NOW: Reason = Reason::ForcedClose;
 
 /// Admits or refuses a client.
 pub(crate) async fn admit(app: &Arc<App>, socket: &Socket) -> Result<(), Refusal> {
@@ -85,12 +85,13 @@ async fn authenticate(app: &Arc<App>, socket: &Socket) -> Result<Session, ChatEr
         socket.close(NOT_NOW);
     }
     let ((), (), (recalled, stored), since) = asked?;
-    profile::adopt(app, &mut claims, &stored);
     let decided = app.ask_to_connect(&claims, &token).await;
     if let Err(ChatError::Undecided | ChatError::Unavailable(_)) = decided {
         socket.close(NOT_NOW);
     }
     decided?;
+    // Only now: a refused connection changes nothing.
+    profile::adopt(app, &mut claims, &stored).await;
     let sends = usize::try_from(app.config.sends_in_flight).unwrap_or(1).max(1);
     let connected_ms = app.clock.monotonic_ms();
     let session = Session::new(

@@ -359,8 +359,12 @@ fn candidates<'a>(keys: &'a [VerifyKey], kid: Option<&str>) -> impl Iterator<Ite
 
 /// Whether a token issued at `issued_at` is void after a revocation of all tokens issued before `before`. A
 /// token without `iat` may be older, so it is void, too.
-pub(crate) fn is_revoked(issued_at: Option<i64>, before: i64) -> bool {
-    issued_at.is_none_or(|at| at < before)
+///
+/// The issuer's clock may be ahead by `skew_ms`. So a token that existed before the revocation may be dated
+/// after it, but no later than `before` plus `skew_ms`. Until then, tokens dated in the future are void.
+pub(crate) fn is_revoked(issued_at: Option<i64>, before: i64, now: i64, skew_ms: i64) -> bool {
+    let recent = now < before.saturating_add(skew_ms);
+    issued_at.is_none_or(|at| at < before || (recent && at > now))
 }
 
 /// The first whole second after a time. `iat` counts whole seconds.

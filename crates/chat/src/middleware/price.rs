@@ -20,8 +20,11 @@ const SUBSCRIBED_USERS: usize = 25;
 /// The size of an entry in an answer without its body, in bytes.
 const ENTRY_BYTES: usize = 256;
 
-/// A block, or its end, costs so many tokens more, since it commits alone.
-const BLOCK: u32 = 4;
+/// A block, an act of moderation, or the end of one costs so many tokens more, since it commits alone.
+const LONE_COMMIT: u32 = 4;
+
+/// A leave by a former member costs so many tokens more. It ends nothing, but other nodes hear of it.
+pub(crate) const NO_LEAVE: u32 = 20;
 
 /// Tokens for an event whose payload has this many bytes, before it is decoded.
 pub(crate) fn of_event(bytes: usize) -> u32 {
@@ -35,7 +38,7 @@ pub(crate) fn of_command(command: &Command) -> u32 {
         Command::PresenceSubscribe(ask) | Command::PresenceUnsubscribe(ask) => {
             tokens(ask.users.len(), SUBSCRIBED_USERS)
         }
-        Command::Block(_) | Command::Unblock(_) => BLOCK,
+        Command::Block(_) | Command::Unblock(_) | Command::Moderate(_) => LONE_COMMIT,
         Command::GetUsers(ask) => tokens(ask.users.len(), SUBSCRIBED_USERS),
         _ => 0,
     }

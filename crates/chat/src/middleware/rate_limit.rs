@@ -64,6 +64,8 @@ pub struct RateLimits {
     pub address: Rate,
     /// Connects from one address (IPv4) or one /64 network (IPv6).
     pub connects_per_address: Rate,
+    /// Acts of one user as a moderator: each of them leaves records that are kept for long.
+    pub moderation: Rate,
     /// Simultaneous connections of one user.
     pub connections_per_user: u32,
     /// After this many refused events in a row the server closes the connection.
@@ -80,6 +82,7 @@ impl Default for RateLimits {
             user: Rate::new(60, 120),
             address: Rate::new(1_000, 2_000),
             connects_per_address: Rate::new(100, 1_000),
+            moderation: Rate::new(1, 200),
             connections_per_user: 100,
             refusals_before_close: 200,
             tracked: 100_000,
@@ -126,6 +129,7 @@ pub(crate) struct RateLimiters {
     users: Keyed,
     addresses: Keyed,
     connects: Keyed,
+    moderation: Keyed,
     /// Bounds the lines that client `error` events write into the log. Active even when the limits are off.
     log_lines: Single,
     swept_at: AtomicI64,
@@ -140,6 +144,7 @@ impl RateLimiters {
             users: keyed(limits.user),
             addresses: keyed(limits.address),
             connects: keyed(limits.connects_per_address),
+            moderation: keyed(limits.moderation),
             log_lines: RateLimiter::direct_with_clock(LOG_LINES.quota(), clock.clone()),
             hasher: RandomState::new(),
             limits,
@@ -219,6 +224,15 @@ impl RateLimiters {
             .map_err(|until| too_many("connects from this address", &until, &self.clock))
     }
 
+    /// Charges one act of moderation to a user.
+    pub(crate) fn moderation(&self, user: &str) -> Result<(), ChatError> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        self.check(&self.moderation, user, NonZeroU32::MIN)
+            .map_err(|until| too_many("acts of moderation by this user", &until, &self.clock))
+    }
+
     /// Whether a client may write one more log line.
     pub(crate) fn may_log(&self) -> bool {
         self.log_lines.check().is_ok()
@@ -245,7 +259,7 @@ impl RateLimiters {
                 .compare_exchange(last_sweep, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
-            for limiter in [&self.users, &self.addresses, &self.connects] {
+            for limiter in [&self.users, &self.addresses, &self.connects, &self.moderation] {
                 limiter.retain_recent();
             }
         }

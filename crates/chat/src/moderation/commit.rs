@@ -1,5 +1,7 @@
 //! Writing an act into the log: with its control entry, in one transaction.
 
+use std::sync::atomic::Ordering;
+
 use roomful_store::ModerationAct;
 
 use crate::{
@@ -23,6 +25,8 @@ pub(super) async fn commit(app: &App, act: ModerationAct, control: &Control) -> 
     let Some(committed) = CommittedEntry::control(entry, &placed) else {
         return Ok(false);
     };
+    app.last_moderation
+        .fetch_max(placed.first_position.0, Ordering::AcqRel);
     app.follower.take_control(committed.placed(placed.first_position));
     Ok(true)
 }

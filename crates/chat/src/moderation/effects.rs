@@ -14,7 +14,7 @@ use crate::{
     events::{
         chat::MEMBER_LEFT,
         connection::SessionEnded,
-        moderation::{MODERATION, Moderation},
+        moderation::{Announcement, MODERATION},
     },
     handlers::membership,
     room::{Frame, Room},
@@ -27,7 +27,11 @@ const MODERATORS: u32 = 200;
 
 /// Tells the room's moderators and the user concerned, on this node. An act about the room as a whole goes to
 /// all its sockets.
-pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Moderation) {
+pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Announcement) {
+    let Announcement {
+        event: notice,
+        to_user,
+    } = notice;
     let Some(frame) = Frame::encode(&app.namespace, MODERATION, notice, Class::Durable) else {
         return;
     };
@@ -38,8 +42,15 @@ pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Mode
         return;
     };
     // Not through the room: a ban takes the user out of it at the same time.
-    for socket in app.connections.sockets(concerned) {
-        socket.send_prepared(&frame.event, Class::Durable);
+    if *to_user {
+        let name = notice.room.as_deref().and_then(|name| RoomName::new(name).ok());
+        for socket in app.connections.sockets(concerned) {
+            let session = socket.state::<Session>();
+            let may_know = |name| session.is_some_and(|session| session.allows(name));
+            if name.as_ref().is_none_or(may_know) {
+                socket.send_prepared(&frame.event, Class::Durable);
+            }
+        }
     }
     if let Some(room) = room {
         tell_moderators(app, room, &frame, concerned).await;
@@ -75,7 +86,7 @@ async fn tell_moderators(app: &App, room: &Room, frame: &Frame, concerned: &str)
 
 /// Ends the connections of a user who is banned from all rooms. Returns once this node knows of the ban: a
 /// connection that it admits at the same time checks again.
-pub(super) async fn end_connections(app: &App, user: &str, notice: &Moderation) {
+pub(super) async fn end_connections(app: &App, user: &str, notice: &Announcement) {
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     app.last_revocation.fetch_max(serial, Ordering::SeqCst);
     tell_concerned(app, None, notice).await;
@@ -89,7 +100,8 @@ pub(super) async fn left(app: &App, user: &UserId, row: &RoomRow) {
         Err(_) => None,
     };
     let Some(room) = room.filter(|room| room.id == row.id) else {
-        return app.presence.leave(user, row.id);
+        app.presence.leave(user, row.id);
+        return;
     };
     let _one_change = app.one_membership_change(user, &room).await;
     membership::tell_others(app, &room, MEMBER_LEFT, user, None);
@@ -97,7 +109,7 @@ pub(super) async fn left(app: &App, user: &UserId, row: &RoomRow) {
 }
 
 /// Another node has banned a user from all rooms, at this position of the log.
-pub(crate) fn banned_elsewhere(app: Arc<App>, user: UserId, notice: Moderation, position: LogPosition) {
+pub(crate) fn banned_elsewhere(app: Arc<App>, user: UserId, notice: Announcement, position: LogPosition) {
     tokio::spawn(async move {
         let mut rooms = Vec::new();
         for socket in app.connections.sockets(&user) {

@@ -16,7 +16,7 @@ mod commit;
 mod deletion;
 mod effects;
 
-use roomful_store::{ModerationAct, RoomRow, Sanction, SanctionKind};
+use roomful_store::{ModerationAct, RoomKind, RoomRow, Sanction, SanctionKind};
 
 pub(crate) use self::{
     blocks::{NO_SESSION, block, block_changed_elsewhere, unblock},
@@ -28,7 +28,7 @@ use crate::{
     error::{ChatError, NO_ROOM},
     events::{
         chat::{MEMBER_LEFT, Removal},
-        moderation::{Moderation, ModerationAction},
+        moderation::{Announcement, Moderation, ModerationAction},
     },
     handlers::membership,
     log::control::Control,
@@ -49,15 +49,37 @@ pub(crate) struct SanctionOrder<'a> {
 }
 
 impl SanctionOrder<'_> {
-    fn notice(&self, lifts: bool) -> Moderation {
-        Moderation {
+    async fn announcement(&self, app: &App, lifts: bool) -> Result<Announcement, ChatError> {
+        let event = Moderation {
             room: self.room.map(|room| room.name.to_string()),
             action: ModerationAction::of_sanction(self.kind, lifts),
             user_id: Some(self.user.to_string()),
             until: self.until,
             reason: self.reason.clone(),
             seconds: None,
+        };
+        let to_user = match self.room {
+            Some(room) => self.is_business_of_user(app, room, lifts).await?,
+            None => true,
+        };
+        Ok(Announcement { event, to_user })
+    }
+
+    /// True if the user hears of an act in this room: a member, or somebody whose sanction in a public room
+    /// ends. Other users learn of a ban when they join. So a moderator cannot write to strangers by acts with
+    /// a reason, and nobody learns of a private room.
+    async fn is_business_of_user(&self, app: &App, room: &Room, lifts: bool) -> Result<bool, ChatError> {
+        if app.store.member(room.id, self.user).await?.is_some() {
+            return Ok(true);
         }
+        let row = app.store.room(room.id).await?;
+        if !lifts || row.is_none_or(|row| row.kind == RoomKind::Private) {
+            return Ok(false);
+        }
+        let now = app.clock.now_ms();
+        let sanctions = app.store.sanctions_of(Some(room.id), self.user, now).await?;
+        let is_this = |sanction: &Sanction| sanction.room == Some(room.id) && sanction.kind == self.kind;
+        Ok(sanctions.iter().any(is_this))
     }
 }
 
@@ -81,7 +103,7 @@ pub(crate) async fn impose(app: &App, order: SanctionOrder<'_>) -> Result<Sancti
         at: now,
     };
     let act = ModerationAct::Impose(sanction.clone());
-    let notice = order.notice(false);
+    let notice = order.announcement(app, false).await?;
     match (order.kind, order.room) {
         (SanctionKind::Mute, room) => carry_out(app, room, act, &notice).await?,
         (SanctionKind::Ban, Some(room)) => ban(app, room, order.user, act, &notice).await?,
@@ -100,7 +122,9 @@ pub(crate) async fn lift(app: &App, order: SanctionOrder<'_>) -> Result<(), Chat
         user_id: order.user.to_string(),
         kind: order.kind,
     };
-    carry_out(app, order.room, act, &order.notice(true)).await
+    let mut notice = order.announcement(app, true).await?;
+    (notice.event.until, notice.event.reason) = (None, None);
+    carry_out(app, order.room, act, &notice).await
 }
 
 /// Freezes or unfreezes a room.
@@ -150,14 +174,18 @@ pub(crate) fn check_slow_mode(app: &App, seconds: u64) -> Result<(), ChatError> 
 }
 
 /// A notice about a room that concerns no user.
-pub(crate) fn of_room(room: &Room, action: ModerationAction, seconds: Option<u64>) -> Moderation {
-    Moderation {
+pub(crate) fn of_room(room: &Room, action: ModerationAction, seconds: Option<u64>) -> Announcement {
+    let event = Moderation {
         room: Some(room.name.to_string()),
         action,
         user_id: None,
         until: None,
         reason: None,
         seconds,
+    };
+    Announcement {
+        event,
+        to_user: false,
     }
 }
 
@@ -166,7 +194,7 @@ async fn carry_out(
     app: &App,
     room: Option<&Room>,
     act: ModerationAct,
-    notice: &Moderation,
+    notice: &Announcement,
 ) -> Result<(), ChatError> {
     commit(app, room, act, notice).await?;
     tell_concerned(app, room, notice).await;
@@ -177,7 +205,7 @@ async fn commit(
     app: &App,
     room: Option<&Room>,
     act: ModerationAct,
-    notice: &Moderation,
+    notice: &Announcement,
 ) -> Result<(), ChatError> {
     let control = Control::Moderated {
         room: room.map(|room| room.id),
@@ -185,7 +213,7 @@ async fn commit(
     };
     let committed = commit::commit(app, act, &control).await?;
     committed.then_some(()).ok_or(NO_ROOM)?;
-    app.metrics.moderated(notice.action);
+    app.metrics.moderated(notice.event.action);
     Ok(())
 }
 
@@ -195,7 +223,7 @@ async fn ban(
     room: &Room,
     user: &UserId,
     act: ModerationAct,
-    notice: &Moderation,
+    notice: &Announcement,
 ) -> Result<(), ChatError> {
     let _one_change = app.one_membership_change(user, room).await;
     let was_member = app.store.member(room.id, user).await?.is_some();
@@ -217,7 +245,7 @@ async fn ban_everywhere(
     app: &App,
     user: &UserId,
     act: ModerationAct,
-    notice: &Moderation,
+    notice: &Announcement,
 ) -> Result<(), ChatError> {
     let rooms: Vec<RoomRow> = app.store.rooms_of(user, app.config.rooms_per_user).await?;
     commit(app, None, act, notice).await?;

@@ -1,9 +1,13 @@
 //! The export of a user: one JSON object a line for each row, read from the store a page at a time.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use roomful_store::{ExportPart, ExportRow, ExportValue, RoomId};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{app::App, error::ChatError, types::UserId};
 
@@ -61,8 +65,10 @@ impl Export {
             self.after = last.key;
             let mut chunk = Vec::new();
             for row in rows {
-                let line = Value::Object(line(*part, room.as_deref(), row));
-                chunk.extend_from_slice(line.to_string().as_bytes());
+                serde_json::to_writer(&mut chunk, &line(*part, room.as_deref(), row)).map_err(|error| {
+                    tracing::error!(%error, "failed to encode a line of an export");
+                    ChatError::Internal
+                })?;
                 chunk.push(b'\n');
             }
             return Ok(Some(chunk));
@@ -70,20 +76,32 @@ impl Export {
     }
 }
 
-fn line(part: ExportPart, room: Option<&str>, row: ExportRow) -> Map<String, Value> {
-    let mut line = Map::new();
-    line.insert("type".to_owned(), type_name(part, &row).into());
+/// A value of an export. JSON of the app keeps its form.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Value {
+    Int(i64),
+    Text(String),
+    Json(Box<RawValue>),
+}
+
+fn line(part: ExportPart, room: Option<&str>, row: ExportRow) -> BTreeMap<String, Value> {
+    let mut line = BTreeMap::new();
+    line.insert("type".to_owned(), Value::Text(type_name(part, &row).to_owned()));
     if let Some(room) = room {
-        line.insert("room".to_owned(), room.into());
+        line.insert("room".to_owned(), Value::Text(room.to_owned()));
     }
     for (name, value) in row.columns {
         let value = match value {
             ExportValue::Null => continue,
-            ExportValue::Int(number) => number.into(),
+            ExportValue::Int(number) => Value::Int(number),
             ExportValue::Text(text) if JSON_COLUMNS.contains(&name.as_str()) => {
-                serde_json::from_str(&text).unwrap_or(Value::String(text))
+                match serde_json::from_str(&text) {
+                    Ok(json) => Value::Json(json),
+                    Err(_) => Value::Text(text),
+                }
             }
-            ExportValue::Text(text) => text.into(),
+            ExportValue::Text(text) => Value::Text(text),
         };
         line.insert(camel_case(&name), value);
     }

@@ -9,7 +9,7 @@ use roomful_store::{LogEntry, LogPosition, Missed, Resume, Resumed, RoomRow, Ses
 use super::{HANDOVER, refusal::Refusal};
 use crate::{
     app::App, cluster::UserMessage, handlers, log::view::Event, room::pending_join::PendingJoin,
-    room_manager::RoomRef, session::Session, types::RoomName,
+    room_manager::RoomRef, session::Session, standing, types::RoomName,
 };
 
 /// The store's key of a session: a hash, so that a reader of the store cannot claim the session.
@@ -168,7 +168,7 @@ async fn rebuild(
     }
     let after = resumed.rooms.iter().map(|subscribed| subscribed.after);
     let missed = missed(app, me, &joining, key, place.seen, after).await?;
-    me.set_restored(joining);
+    me.set_restored(joining, place.seen);
     Ok(Restored { sid, missed })
 }
 
@@ -238,8 +238,14 @@ async fn missed(
 }
 
 /// Finishes a recovery after the client got its missed events: releases the buffers, then sends the current
-/// presence and typing of its rooms.
-pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, joining: PendingJoin) {
+/// presence and typing of its rooms, and what the user may do there. `seen` is the position of the client's
+/// offset.
+pub(crate) async fn resume(
+    app: &Arc<App>,
+    me: &Arc<Session>,
+    socket: &Socket,
+    (joining, seen): (PendingJoin, LogPosition),
+) {
     let rooms: Vec<_> = joining.rooms().iter().map(|(room, _)| room.clone()).collect();
     let Ok(seated) = joining.finish(|_| ()).await else {
         // The client believes it is connected. A reconnect recovers from its last event.
@@ -253,6 +259,7 @@ pub(crate) async fn resume(app: &Arc<App>, me: &Arc<Session>, socket: &Socket, j
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     app.presence.ensure_rooms_read(&ids).await;
     handlers::presence::load_profiles(app, &ids).await;
+    standing::show(app, me, socket, (&rooms, seen)).await;
     let mut shown = HashMap::new();
     for room in rooms {
         handlers::membership::enter(app, me, &room);

@@ -3,7 +3,7 @@
 use roomful_testkit::{Error, PATIENCE, SioClient, session::End, token};
 use serde_json::{Value, json};
 
-use crate::fixture::{SECRET, START, Server, claims, failed, ok};
+use crate::fixture::{SECRET, START, Server, claims, failed, ok, settle};
 
 async fn refusal(server: &Server, auth: &Value) -> Value {
     match server.try_connect(auth).await {
@@ -353,4 +353,37 @@ async fn the_server_says_why_it_ends_a_connection() {
     let client = server.connect_with(&short).await;
     server.clock.advance(65_000);
     assert_eq!(code(&client).await, (json!("token_expired"), json!(true)));
+}
+
+#[tokio::test]
+async fn a_narrower_token_takes_rooms_that_the_socket_is_not_subscribed_to() {
+    let server = Server::start().await;
+    let _laptop = server.joined("alice", "lobby").await;
+    let phone = server.connect("alice").await;
+    let narrow = json!({ "sub": "alice", "exp": START / 1000 + 600, "rooms": ["room-*"] });
+    let refresh = json!({ "token": token::with_claims(SECRET, &narrow) });
+    ok(phone.call("token:refresh", &refresh).await);
+    assert_eq!(
+        phone.next_event("chat:room_removed").await.unwrap(),
+        json!({ "room": "lobby", "reason": "token" })
+    );
+    ok(phone.call("token:refresh", &refresh).await);
+    settle(&phone).await;
+    assert!(
+        phone.drain("chat:room_removed").is_empty(),
+        "it was taken already"
+    );
+}
+
+#[tokio::test]
+async fn a_profile_from_a_token_shows_as_soon_as_its_user_is_connected() {
+    let server = Server::start().await;
+    let bob = server.connect("bob").await;
+    for name in ["Ann", "Anna"] {
+        let mut claims = claims("ann");
+        claims["name"] = json!(name);
+        let _ann = server.connect_with(&claims).await;
+        let shown = ok(bob.call("user:get", &json!({ "users": ["ann"] })).await);
+        assert_eq!(shown["users"][0]["name"], name);
+    }
 }

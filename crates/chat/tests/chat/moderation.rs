@@ -1,7 +1,7 @@
 //! Bans, mutes, frozen rooms and slow mode, by moderators and by the backend.
 
-use roomful_chat::{ErrorCode, admin::Impose};
-use roomful_store::{Role, SanctionKind};
+use roomful_chat::{ErrorCode, Rate, admin::Impose};
+use roomful_store::{Role, RoomChange, RoomKind, SanctionKind};
 use roomful_testkit::{SioClient, token};
 use serde_json::{Value, json};
 
@@ -517,4 +517,68 @@ async fn a_client_learns_its_standing_when_it_joins_and_when_it_syncs() {
     assert_eq!(standing(&ann).await[4], json!({}), "a mute without an end");
     server.clock.advance(20_000);
     assert_eq!(standing(&ann).await[3], json!(10_000));
+}
+
+#[tokio::test]
+async fn strangers_hear_nothing_of_acts_against_them() {
+    let (server, [_, mona, ann, _]) = lobby().await;
+    let stranger = server.connect("stan").await;
+    let mut elsewhere = claims("ann");
+    elsewhere["rooms"] = json!(["other"]);
+    let elsewhere = server.connect_with(&elsewhere).await;
+    for action in ["mute", "unmute", "ban"] {
+        ok(moderate(&mona, action, json!({ "userId": "stan", "reason": "a letter" })).await);
+    }
+    ok(moderate(&mona, "mute", json!({ "userId": "ann" })).await);
+    assert_eq!(ann.next_event("chat:moderation").await.unwrap()["action"], "mute");
+    for client in [&stranger, &elsewhere] {
+        settle(client).await;
+    }
+    let heard = stranger.drain("chat:moderation");
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!(
+        (&heard[0]["action"], heard[0].get("reason")),
+        (&json!("unmute"), None)
+    );
+    assert!(
+        elsewhere.drain("chat:moderation").is_empty(),
+        "the token does not allow the room"
+    );
+
+    let secret = server.joined("mona", "secret").await;
+    server
+        .chat
+        .put_member("secret", "mona", Some(Role::Moderator))
+        .await
+        .unwrap();
+    let private = RoomChange {
+        kind: Some(RoomKind::Private),
+        ..RoomChange::default()
+    };
+    server.chat.put_room("secret", private, None).await.unwrap();
+    for action in ["mute", "unmute"] {
+        let ask = json!({ "room": "secret", "action": action, "userId": "ann" });
+        ok(secret.call("chat:moderate", &ask).await);
+    }
+    settle(&ann).await;
+    assert!(ann.drain("chat:moderation").is_empty(), "the room is private");
+}
+
+#[tokio::test]
+async fn one_moderator_cannot_act_without_end() {
+    let server = Server::with(|config| config.rates.moderation = Rate::new(1, 2)).await;
+    let mona = server.joined("mona", "lobby").await;
+    server
+        .chat
+        .put_member("lobby", "mona", Some(Role::Moderator))
+        .await
+        .unwrap();
+    ok(moderate(&mona, "mute", json!({ "userId": "a" })).await);
+    ok(moderate(&mona, "mute", json!({ "userId": "b" })).await);
+    failed(
+        moderate(&mona, "mute", json!({ "userId": "c" })).await,
+        "rate_limited",
+    );
+    server.clock.advance(1_000);
+    ok(moderate(&mona, "mute", json!({ "userId": "c" })).await);
 }

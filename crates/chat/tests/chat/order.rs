@@ -345,6 +345,9 @@ mod flaky {
         async fn member(&self, room: RoomId, user: &str) -> Result<Option<Member>, StoreError> {
             self.called().member(room, user).await
         }
+        async fn was_member(&self, room: RoomId, user: &str) -> Result<bool, StoreError> {
+            self.called().was_member(room, user).await
+        }
         async fn rooms_of(&self, user: &str, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
             self.inner.rooms_of(user, limit).await
         }

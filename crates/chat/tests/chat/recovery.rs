@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{Options, Retention};
+use roomful_store::{Options, Retention, Role};
 use roomful_testkit::{SioClient, token};
 use serde_json::{Value, json};
 
@@ -558,4 +558,43 @@ fn check(reader: &SioClient, next: &mut std::collections::HashMap<String, u64>) 
             *expected += 1;
         }
     }
+}
+
+#[tokio::test]
+async fn a_recovered_session_learns_what_it_may_do_after_acts_that_it_missed() {
+    let server = Server::start().await;
+    let mona = server.joined("mona", "lobby").await;
+    server
+        .chat
+        .put_member("lobby", "mona", Some(Role::Moderator))
+        .await
+        .unwrap();
+    let moderate = async |more: Value| {
+        let mut ask = json!({ "room": "lobby" });
+        ask.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        ok(mona.call("chat:moderate", &ask).await);
+    };
+    let bob = server.joined("bob", "lobby").await;
+    let (claim, _) = lose(&server, bob).await;
+    moderate(json!({ "action": "freeze" })).await;
+    moderate(json!({ "action": "mute", "userId": "bob" })).await;
+    let (bob, recovered) = come_back(&server, "bob", &claim).await;
+    assert!(recovered);
+    let state = bob.next_event("chat:room_state").await.unwrap();
+    let restricted = json!({
+        "room": "lobby", "role": "member", "frozen": true, "slowMode": 0, "retryAfterMs": 0, "muted": {},
+    });
+    assert_eq!(state, restricted);
+    settle(&bob).await;
+
+    // An event after these acts carries an offset behind them, so a second recovery has nothing to tell.
+    moderate(json!({ "action": "unfreeze" })).await;
+    send(&mona, "lobby", "seen").await;
+    bob.next_event("chat:receive_message").await.unwrap();
+    let (claim, _) = lose(&server, bob).await;
+    let (bob, _) = come_back(&server, "bob", &claim).await;
+    settle(&bob).await;
+    assert!(bob.drain("chat:room_state").is_empty());
 }

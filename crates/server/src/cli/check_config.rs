@@ -1,16 +1,20 @@
-//! `roomful check-config`: validates the settings and the key and certificate files. Changes nothing and
-//! connects to nothing.
+//! `roomful check-config`: validates the settings and the files of keys, certificates and words. Changes
+//! nothing and connects to nothing.
 
 use std::process::ExitCode;
 
 use super::{Failure, print};
-use crate::{chat, cluster, config::Config, http::tls, secret::Keys, start_error::StartError};
+use crate::{
+    chat, cluster, config::Config, content_rules::RuleSources, http::tls, secret::Keys,
+    start_error::StartError,
+};
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     let keys = Keys::read(config)?;
     chat::keys(&keys)?;
     cluster::check(config)?;
     tls::read(config)?;
+    RuleSources::read(config)?.compile(config)?;
     roomful_store::check_files(&config.store_url()).map_err(StartError::Store)?;
     let secret = if keys.is_complete() {
         ""

@@ -23,6 +23,8 @@ pub(crate) struct Limits {
     pub(crate) events_burst: u32,
     pub(crate) events_per_second_per_user: u32,
     pub(crate) events_burst_per_user: u32,
+    pub(crate) moderations_per_second_per_user: u32,
+    pub(crate) moderations_burst_per_user: u32,
     pub(crate) events_per_second_per_ip: u32,
     pub(crate) events_burst_per_ip: u32,
     pub(crate) tracked: usize,
@@ -77,6 +79,14 @@ impl Limits {
                 self.events_per_second_per_user,
             ),
             ("limits.events_burst_per_user", self.events_burst_per_user),
+            (
+                "limits.moderations_per_second_per_user",
+                self.moderations_per_second_per_user,
+            ),
+            (
+                "limits.moderations_burst_per_user",
+                self.moderations_burst_per_user,
+            ),
             ("limits.events_per_second_per_ip", self.events_per_second_per_ip),
             ("limits.events_burst_per_ip", self.events_burst_per_ip),
         ] {

@@ -1,11 +1,23 @@
 //! The answer of a hook's endpoint: `{action, reason?, message?: {text?, metadata?}}`.
 
-use roomful_chat::{HookEvent, Limits, Metadata, Question, Replacement, Verdict};
+use roomful_chat::{ChatError, HookEvent, Limits, Metadata, Question, Replacement, Verdict};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The reason of a refusal without one.
 const NO_REASON: &str = "the app does not allow this";
+/// The reason of a refusal because the app's text or metadata exceed the limits of a message.
+const TOO_LARGE: &str = "the app changes the message, and then it is too large; send a shorter one";
+/// Bytes of a character in JSON, at most: a control character takes six.
+const ESCAPED: usize = 6;
+/// Bytes of an answer besides text and metadata.
+const REST: usize = 64 << 10;
+
+/// The largest answer to read, in bytes. An answer may repeat the message, and the sender must not be able to
+/// make it too large.
+pub(super) fn largest(limits: &Limits) -> usize {
+    ESCAPED * (limits.text_bytes + limits.metadata_bytes) + REST
+}
 
 #[derive(Deserialize)]
 struct Answer<'a> {
@@ -58,8 +70,12 @@ pub(super) fn read(body: &[u8], question: &Question<'_>, limits: &Limits) -> Res
         (Action::Replace, Some(message)) => {
             let message = object(message.get().as_bytes())?;
             let replacement = replacement(message, question)?;
-            replacement.check(limits).map_err(|error| error.to_string())?;
-            Ok(Verdict::Replace(replacement))
+            match replacement.check(limits) {
+                Ok(()) => Ok(Verdict::Replace(replacement)),
+                // The app has decided. Its sender may be the reason for the size, so this is no failure.
+                Err(ChatError::PayloadTooLarge(_)) => Ok(Verdict::Refuse(TOO_LARGE.to_owned())),
+                Err(error) => Err(error.to_string()),
+            }
         }
         (Action::Replace, None) => Err("invalid answer: replace needs a message".to_owned()),
     }
@@ -161,6 +177,14 @@ mod tests {
                 replaced(Some("ho"), None),
             ),
             (
+                r#"{"action":"replace","message":{"text":"longer than ten"}}"#,
+                refused(TOO_LARGE),
+            ),
+            (
+                r#"{"action":"replace","message":{"metadata":{"a":"longer"}}}"#,
+                refused(TOO_LARGE),
+            ),
+            (
                 r#"{"action":"replace","message":{"metadata":null}}"#,
                 replaced(None, Some(None)),
             ),
@@ -189,9 +213,7 @@ mod tests {
             r#"{"action":"replace"}"#,
             r#"{"action":"replace","message":{}}"#,
             r#"{"action":"replace","message":{"text":""}}"#,
-            r#"{"action":"replace","message":{"text":"longer than ten"}}"#,
             r#"{"action":"replace","message":{"metadata":[]}}"#,
-            r#"{"action":"replace","message":{"metadata":{"a":"longer"}}}"#,
             r#"{"action":"replace","message":{"text":"\ud800"}}"#,
         ];
         for body in table {

@@ -41,8 +41,8 @@ pub(crate) fn open(config: &Config) -> io::Result<Option<Opened>> {
     if config.hooks.is_empty() {
         return Ok(None);
     }
-    let client = Client::new(IDLE_CONNECTIONS)?;
     let limits = chat::limits(config);
+    let client = Client::new(IDLE_CONNECTIONS, answer::largest(&limits))?;
     let hooks = config.hooks.iter();
     let hooks: Box<[_]> = hooks
         .filter_map(|hook| Hook::new(hook, &client, limits))

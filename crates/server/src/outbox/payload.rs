@@ -2,9 +2,18 @@
 
 use roomful_chat::webhook;
 use roomful_store::Record;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::clock;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    data: &'a RawValue,
+    timestamp: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
 
 /// A record in the form that sinks send.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +32,12 @@ impl Payload {
         let data = webhook::data(record).map_err(|error| format!("failed to decode the record: {error}"))?;
         let kind = webhook::type_name(record.kind);
         let timestamp = clock::rfc3339(record.at);
-        let body = json!({ "type": kind, "timestamp": timestamp, "data": data }).to_string();
+        let body = Body {
+            data: &data,
+            timestamp: &timestamp,
+            kind,
+        };
+        let body = serde_json::to_string(&body).map_err(|error| format!("failed to encode it: {error}"))?;
         Ok(Self {
             kind,
             timestamp,

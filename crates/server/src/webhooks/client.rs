@@ -14,7 +14,7 @@ use hyper_util::{
 use super::signature::SigningKeys;
 use crate::{clock, outbox::causes};
 
-/// The largest response body to read.
+/// The largest response body to read, unless it may repeat what a user has sent.
 pub(crate) const RESPONSE_BYTES: usize = 64 << 10;
 /// How long an idle connection is kept.
 const IDLE_FOR: Duration = Duration::from_secs(30);
@@ -23,6 +23,7 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    response_bytes: usize,
 }
 
 /// Where to post, and the keys that sign a post. Never logs its URL or its keys.
@@ -43,7 +44,7 @@ pub(crate) struct Answer {
 /// Why an answer has no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoBody {
-    /// It exceeds [`RESPONSE_BYTES`].
+    /// It is larger than the client reads.
     TooLarge,
     /// The connection broke.
     Broken,
@@ -59,8 +60,8 @@ pub(crate) enum PostError {
 }
 
 impl Client {
-    /// Keeps up to `idle` unused connections to each host.
-    pub(crate) fn new(idle: usize) -> io::Result<Self> {
+    /// Keeps up to `idle` unused connections to each host. Reads response bodies of up to `response_bytes`.
+    pub(crate) fn new(idle: usize, response_bytes: usize) -> io::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_or_http()
@@ -71,7 +72,7 @@ impl Client {
             .pool_idle_timeout(IDLE_FOR)
             .pool_max_idle_per_host(idle)
             .build(connector);
-        Ok(Self { http })
+        Ok(Self { http, response_bytes })
     }
 
     /// Posts a JSON body once. `id` tells the receiver whether it has seen the post before. Takes as long as
@@ -83,7 +84,7 @@ impl Client {
             .map_err(|error| PostError::Unreachable(causes(&error)))?
             .into_parts();
         // Read the body also if nobody needs it: the connection can then be reused.
-        let body = match Limited::new(body, RESPONSE_BYTES).collect().await {
+        let body = match Limited::new(body, self.response_bytes).collect().await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(NoBody::TooLarge),
             Err(_) => Err(NoBody::Broken),

@@ -42,7 +42,7 @@ pub(crate) fn start(
         return Ok(keys);
     }
     let posting = Posting {
-        client: Client::new(IDLE_CONNECTIONS)?,
+        client: Client::new(IDLE_CONNECTIONS, client::RESPONSE_BYTES)?,
         timeout: config.outbox.timeout.0,
         concurrency: config.outbox.concurrency,
     };

@@ -141,6 +141,45 @@ async fn a_message_is_allowed_refused_or_replaced() {
 }
 
 #[tokio::test]
+async fn a_sender_cannot_make_the_answer_too_large_to_be_heeded() {
+    let receiver = Receiver::start(ALLOW).await;
+    let server = start(&[hook(&receiver, "message.send", "")]).await;
+    let alice = joined(&server, "alice", "lobby").await;
+    let longer = format!(
+        r#"{{"action":"replace","message":{{"text":"{}"}}}}"#,
+        "x".repeat(16 * 1024 + 1)
+    );
+    // Each character of the largest text takes six bytes in JSON.
+    let escaped = "\\u0007".repeat(16 * 1024);
+    let repeated = format!(r#"{{"action":"replace","message":{{"text":"{escaped}"}}}}"#);
+    let message = json!({ "room": "lobby", "text": "rude" });
+    for _ in 0..10 {
+        receiver.set(Mood::Say(longer.clone().leak()));
+        let refused = send(&alice, &message).await;
+        let (code, text, retryable) = error(&refused);
+        assert_eq!((code, retryable), ("refused", false), "{text}");
+    }
+    receiver.set(Mood::Say(repeated.leak()));
+    ok(&send(&alice, &message).await);
+    assert_eq!(texts(&alice, "lobby").await, ["\u{7}".repeat(16 * 1024)]);
+}
+
+#[tokio::test]
+async fn a_refused_connection_changes_no_profile() {
+    let receiver = Receiver::start(REFUSE).await;
+    let server = start(&[hook(&receiver, "connect", "")]).await;
+    assert!(connect(&server, "mallory").await.is_err());
+    receiver.set(ALLOW);
+    connect(&server, "bob").await.unwrap();
+    let path = |user: &str| format!("/api/v1/users/{user}");
+    assert_eq!(
+        api(&server, "GET", &path("mallory"), &Value::Null).await.status,
+        404
+    );
+    assert_eq!(api(&server, "GET", &path("bob"), &Value::Null).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_retry_of_a_stored_message_is_not_asked_about_again() {
     let receiver = Receiver::start(REPLACE).await;
     let server = start(&[hook(&receiver, "message.send", "")]).await;

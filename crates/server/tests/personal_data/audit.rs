@@ -180,17 +180,23 @@ async fn acts_of_moderators_are_recorded() {
     for author in ["ann", "mod"] {
         let post = json!({ "userId": author, "text": "hi" });
         let posted = api.done("POST", "/rooms/lobby/messages", post).await;
-        let delete = json!({ "room": "lobby", "seq": posted["seq"] });
+        let mut edit = json!({ "room": "lobby", "seq": posted["seq"], "text": "kinder" });
+        let edited = moderator.call("chat:edit_message", &edit).await.unwrap();
+        assert_eq!(edited["ok"], true, "{edited}");
+        edit.as_object_mut().unwrap().remove("text");
+        let delete = edit;
         let deleted = moderator.call("chat:delete_message", &delete).await.unwrap();
         assert_eq!(deleted["ok"], true, "{deleted}");
     }
-    let [deletion] = &api.audit("actor=mod&action=chat:delete_message", 1).await[..] else {
-        panic!("a moderator's own message needs no record");
-    };
-    assert_eq!(
-        (&deletion["userId"], &deletion["after"]),
-        (&json!("ann"), &json!({ "seq": 1 }))
-    );
+    for action in ["chat:edit_message", "chat:delete_message"] {
+        let [change] = &api.audit(&format!("actor=mod&action={action}"), 1).await[..] else {
+            panic!("a moderator's own message needs no record");
+        };
+        assert_eq!(
+            (&change["userId"], &change["after"]),
+            (&json!("ann"), &json!({ "seq": 1 }))
+        );
+    }
     let refused = moderator
         .call(
             "chat:moderate",

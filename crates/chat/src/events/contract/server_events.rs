@@ -12,6 +12,7 @@ use crate::events::{
     moderation::{self, Moderation},
     notification::{self, NotificationView, Unread},
     presence::{self, Offline, Online, ShowsAs},
+    standing::{self, RoomState},
     user::{self, UserUpdated},
 };
 
@@ -80,6 +81,10 @@ pub(super) const ALL: &[ServerEvent] = &[
     event::<Moderation>(
         moderation::MODERATION,
         "An act of moderation, to the room's moderators and the user concerned, or to the whole room.",
+    ),
+    event::<RoomState<'static>>(
+        standing::ROOM_STATE,
+        "What the user may do in a room, to a recovered session that may have missed an act of moderation.",
     ),
     event::<BlockChanged<'static>>(
         blocks::BLOCK_CHANGED,

@@ -25,11 +25,11 @@ impl PresenceServer {
         self.announce(user, &tracker, others_there.into_values());
     }
 
-    /// The user is not online in a room any more.
-    pub(crate) fn leave(&self, user: &UserId, room: RoomId) {
+    /// The user is not online in a room any more. Returns whether they were.
+    pub(crate) fn leave(&self, user: &UserId, room: RoomId) -> bool {
         let mut tracker = self.tracker.lock();
         let before = tracker.count_in(room);
-        tracker.leave(user, room);
+        let was_in = tracker.leave(user, room);
         self.changed(user, &[room]);
         if before > 0 && tracker.count_in(room) == 0 {
             let now = self.clock.now_ms();
@@ -39,6 +39,7 @@ impl PresenceServer {
                 self.lifecycle.room_emptied(room, now);
             }
         }
+        was_in
     }
 
     /// Up to `most` of the users who show in a room.

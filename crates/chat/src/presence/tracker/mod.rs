@@ -201,14 +201,17 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         Some(before)
     }
 
-    /// The user leaves `room`.
-    pub fn leave(&mut self, user: &UserId, room: R) {
+    /// The user leaves `room`. Returns whether they were in it.
+    pub fn leave(&mut self, user: &UserId, room: R) -> bool {
         let Some(entry) = self.users.get_mut(user) else {
-            return;
+            return false;
         };
+        let before = entry.rooms.len();
         entry.rooms.retain(|known| *known != room);
+        let was_in = entry.rooms.len() < before;
         let shows = entry.choice.shows();
         self.remove_from_room(user, room, shows);
+        was_in
     }
 
     /// The rooms that an online user is in.

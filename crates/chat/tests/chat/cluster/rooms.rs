@@ -142,9 +142,12 @@ async fn a_token_in_use_on_another_node_does_not_survive_a_revocation_by_its_dat
     let claims = json!({ "sub": "bob", "exp": now + 3_600, "iat": now + 9 });
     let bob = nodes[1].connect_with(&claims).await;
     let revoked = nodes[0].chat.revoke_user("bob").await.unwrap();
-    assert_eq!(revoked.before, (now + 11) * 1000);
+    assert_eq!(revoked.before, (now + 1) * 1000);
     is_closed(&bob).await;
-    assert_eq!(nodes.store.revoked("bob").await.unwrap(), Some(revoked.before));
+    // The other node has the token in use, so it moves the revocation behind its date.
+    while nodes.store.revoked("bob").await.unwrap() != Some((now + 10) * 1000) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

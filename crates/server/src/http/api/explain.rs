@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use roomful_chat::{
-    ChatServer,
+    ChatServer, Profile,
     admin::{self, Explanation as Answer},
     types::MAX_SEQ,
 };
@@ -85,7 +85,7 @@ pub(super) struct Device {
 }
 
 impl Explanation {
-    fn of(query: ExplainQuery, answer: Answer, node: &str) -> Self {
+    fn of(query: ExplainQuery, answer: Answer, profile: &Profile, node: &str) -> Self {
         let committed_at = answer.message.committed_at;
         let device = |row: admin::Connection| Device {
             connected_then: row.connected_at <= committed_at,
@@ -103,7 +103,7 @@ impl Explanation {
                 edited_at: answer.message.edited_at,
                 deleted: answer.message.deleted,
             },
-            member: answer.member.map(Member::from),
+            member: answer.member.map(|row| Member::new(row, Some(profile))),
             banned: answer.banned,
             muted: answer.muted,
             devices: answer.connections.into_iter().map(device).collect(),
@@ -127,5 +127,6 @@ pub(super) async fn show(
         return Err(Problem::Invalid(format!("seq must be between 1 and {MAX_SEQ}")));
     }
     let answer = chat.explain(&query.user, &query.room, query.seq).await?;
-    Ok(Json(Explanation::of(query, answer, chat.node())))
+    let profile = chat.profile(&query.user).await?;
+    Ok(Json(Explanation::of(query, answer, &profile, chat.node())))
 }

@@ -1,7 +1,9 @@
 //! API calls for the members of a room, whether online or not.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
-use roomful_chat::ChatServer;
+use roomful_chat::{ChatServer, Profile};
 use roomful_store::{Member as MemberRow, Role as MemberRole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,6 +40,10 @@ pub(super) struct ChangeMember {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Member {
     user_id: String,
+    /// The user's display name; `null` without one.
+    name: Option<String>,
+    /// The URL of the user's picture; `null` without one.
+    avatar: Option<String>,
     role: Role,
     /// Milliseconds since 1970.
     joined_at: i64,
@@ -62,10 +68,14 @@ pub(super) struct RemovedMember {
     user_id: String,
 }
 
-impl From<MemberRow> for Member {
-    fn from(row: MemberRow) -> Self {
+impl Member {
+    pub(super) fn new(row: MemberRow, profile: Option<&Profile>) -> Self {
+        let text =
+            |of: fn(&Profile) -> &Option<Arc<str>>| profile.and_then(|p| of(p).as_deref().map(str::to_owned));
         Self {
             user_id: row.user_id,
+            name: text(|profile| &profile.name),
+            avatar: text(|profile| &profile.avatar),
             role: match row.role {
                 MemberRole::Member => Role::Member,
                 MemberRole::Moderator => Role::Moderator,
@@ -91,7 +101,12 @@ pub(super) async fn list(
     let (limit, after) = (page.limit()?, page.after()?);
     let mut rows = chat.members(&room, after.as_deref(), limit + 1).await?;
     let next = cut(&mut rows, limit, |row| &row.user_id);
-    let members = rows.into_iter().map(Member::from).collect();
+    let profiles = chat.profiles(rows.iter().map(|row| &*row.user_id)).await?;
+    let named = |row: MemberRow| {
+        let profile = profiles.get(&*row.user_id).cloned();
+        Member::new(row, profile.as_deref())
+    };
+    let members = rows.into_iter().map(named).collect();
     Ok(Json(Members { members, next }))
 }
 
@@ -116,8 +131,9 @@ pub(super) async fn change(
     });
     let before = chat.member(&room, &user).await?;
     let (member, newly) = chat.put_member(&room, &user, role).await?;
-    let changed = Changed::to(Member::from(member));
-    Ok(changed.from(before.map(Member::from)).created(newly))
+    let profile = chat.profile(&user).await?;
+    let named = |row| Member::new(row, Some(&profile));
+    Ok(Changed::to(named(member)).from(before.map(named)).created(newly))
 }
 
 /// Removes a member and ends the subscriptions of all their sockets.
@@ -132,9 +148,8 @@ pub(super) async fn remove(
     Path((Name(room), Name(user_id))): Path<(Name, Name)>,
 ) -> Result<Changed<RemovedMember>, Problem> {
     let before = chat.member(&room, &user_id).await?;
+    let profile = chat.profile(&user_id).await?;
     chat.remove_member(&room, &user_id).await?;
-    Ok(Changed::removed(
-        RemovedMember { room, user_id },
-        before.map(Member::from),
-    ))
+    let before = before.map(|row| Member::new(row, Some(&profile)));
+    Ok(Changed::removed(RemovedMember { room, user_id }, before))
 }

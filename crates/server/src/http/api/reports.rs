@@ -7,7 +7,7 @@ use roomful_chat::{
 };
 use roomful_store::{Report as ReportRow, ReportState};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -88,7 +88,7 @@ pub(super) struct Report {
     text: Option<String>,
     /// The message as it was when it was reported.
     #[schema(value_type = Object)]
-    message: Value,
+    message: Box<RawValue>,
 }
 
 /// A report without texts.
@@ -170,7 +170,7 @@ impl From<ReportRow> for Report {
         Self {
             decision: Decision::from(&row),
             text: row.comment,
-            message: serde_json::from_str(&row.message).unwrap_or_default(),
+            message: RawValue::from_string(row.message).unwrap_or_default(),
         }
     }
 }
