@@ -6,7 +6,9 @@ CREATE TABLE erasures (
     -- Whether the texts of the user's messages stay.
     anonymise bigint NOT NULL,
     -- Tokens of the user issued before this time are invalid.
-    before bigint NOT NULL
+    before bigint NOT NULL,
+    -- The run that carries it out. All others change nothing.
+    owner text COLLATE "C" NOT NULL
 );
 
 -- Revocations of erased users, by a hash of the user's id.

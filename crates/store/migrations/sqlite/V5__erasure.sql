@@ -6,7 +6,9 @@ CREATE TABLE erasures (
     -- Whether the texts of the user's messages stay.
     anonymise INTEGER NOT NULL,
     -- Tokens of the user issued before this time are invalid.
-    before INTEGER NOT NULL
+    before INTEGER NOT NULL,
+    -- The run that carries it out. All others change nothing.
+    owner TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Revocations of erased users, by a hash of the user's id.
