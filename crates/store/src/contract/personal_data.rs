@@ -107,6 +107,11 @@ async fn fill(store: &dyn Store, room: RoomId) -> Outcome {
     };
     store.put_profile(USER, &profile, 2).await?;
     store.report(report_of(room, 2, USER, 1), QUOTA).await?;
+    let about = NewReport {
+        author: USER.into(),
+        ..report_of(room, 1, "carl", 1)
+    };
+    store.report(about, QUOTA).await?;
     for record in [record("key:a", Some(USER)), record(USER, None)] {
         store.record_audit(record).await?;
     }
@@ -176,6 +181,7 @@ pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outco
         ExportPart::Session,
         ExportPart::Sanction,
         ExportPart::Report,
+        ExportPart::Reported,
         ExportPart::Member(room),
         ExportPart::Reaction(room),
         ExportPart::Mention(room),
@@ -191,6 +197,7 @@ pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outco
         let column = (name.to_owned(), ExportValue::Text(text.into()));
         assert!(rows.iter().any(|row| row.1.contains(&column)), "{name}: {rows:?}");
     }
+    assert!(!format!("{rows:?}").contains("carl"), "reporters stay unnamed");
     Ok(())
 }
 

@@ -79,6 +79,8 @@ pub enum ExportPart {
     Block,
     /// Messages that the user has reported.
     Report,
+    /// Reports of the user's messages, without what tells who made them.
+    Reported,
     /// Records of the audit log, by or about the user.
     Audit,
     /// Records for webhooks and streams.
@@ -101,7 +103,7 @@ pub enum ExportPart {
 
 impl ExportPart {
     /// The parts that belong to no room.
-    pub const OF_USER: [Self; 13] = [
+    pub const OF_USER: [Self; 14] = [
         Self::User,
         Self::Usage,
         Self::Revocation,
@@ -112,6 +114,7 @@ impl ExportPart {
         Self::Sanction,
         Self::Block,
         Self::Report,
+        Self::Reported,
         Self::Audit,
         Self::Outbox,
         Self::Undelivered,
