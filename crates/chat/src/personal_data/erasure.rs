@@ -245,3 +245,60 @@ async fn run(app: &App, erasure: &Erasure, step: ErasureStep) -> Result<(), Chat
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use roomful_store::is_field;
+    use schemars::{JsonSchema, SchemaGenerator};
+    use serde_json::Value;
+
+    use crate::{
+        events::log::MessageView,
+        log::control::Control,
+        types::{Draft, Notice},
+    };
+
+    /// The names of the fields that a schema describes.
+    fn add_fields(schema: &Value, names: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(parts) => {
+                if let Some(Value::Object(fields)) = parts.get("properties") {
+                    names.extend(fields.keys().cloned());
+                }
+                parts.values().for_each(|part| add_fields(part, names));
+            }
+            Value::Array(parts) => parts.iter().for_each(|part| add_fields(part, names)),
+            _ => {}
+        }
+    }
+
+    fn fields_of<T: JsonSchema>() -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        let schema = SchemaGenerator::default().into_root_schema_for::<T>();
+        add_fields(schema.as_value(), &mut names);
+        names
+    }
+
+    #[test]
+    fn the_store_knows_the_fields_of_stored_json() {
+        let commands = fields_of::<Control>();
+        assert!(
+            commands.contains("Revoked") && commands.contains("seen_at"),
+            "{commands:?}"
+        );
+        let all = [
+            fields_of::<Draft>(),
+            fields_of::<Notice>(),
+            fields_of::<MessageView<'_>>(),
+        ];
+        let mut unknown: Vec<_> = all.into_iter().flatten().chain(commands).collect();
+        unknown.retain(|name| !is_field(name));
+        assert_eq!(
+            unknown,
+            [] as [String; 0],
+            "an erasure may take them for ids of users"
+        );
+    }
+}

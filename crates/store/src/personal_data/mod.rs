@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+pub use self::erase::is_field;
 pub(crate) use self::{
     erase::{keys, statements},
     export::sql as export_sql,
