@@ -59,7 +59,11 @@ pub(crate) async fn erase(app: &Arc<App>, user: &UserId, anonymise: bool) -> Res
             owner: new_run(app),
         };
         if let Some(erasure) = claim(app, new).await? {
-            carry_out(app, &erasure).await?;
+            if let Err(error) = carry_out(app, &erasure).await {
+                // The claim stays with this node, so other nodes wait for it.
+                app.erasure_interrupted.notify_one();
+                return Err(error);
+            }
             return Ok(Erased {
                 alias: erasure.alias,
                 revoked_before: erasure.before,
@@ -70,18 +74,20 @@ pub(crate) async fn erase(app: &Arc<App>, user: &UserId, anonymise: bool) -> Res
     }
 }
 
-/// Finishes the erasures that a crash has interrupted.
+/// Finishes the erasures that a crash or a failure of the store has interrupted. Never returns.
 pub(crate) async fn resume(app: &Arc<App>) {
     loop {
         if let Some(cluster) = &app.cluster {
             cluster.lease_held().await;
         }
         match resume_all(app).await {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "failed to finish an erasure, retrying in 5 s"),
+            Ok(true) => app.erasure_interrupted.notified().await,
+            Ok(false) => app.clock.sleep(RETRY_MS).await,
+            Err(error) => {
+                tracing::warn!(%error, "failed to finish an erasure, retrying in 5 s");
+                app.clock.sleep(RETRY_MS).await;
+            }
         }
-        app.clock.sleep(RETRY_MS).await;
     }
 }
 

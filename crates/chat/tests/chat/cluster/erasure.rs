@@ -114,6 +114,25 @@ async fn a_run_that_loses_its_claim_ends_and_leaves_the_rest_to_others() {
 }
 
 #[tokio::test]
+async fn a_run_that_failed_is_resumed_by_its_node() {
+    let nodes = nodes().await;
+    let store = &nodes.store;
+    let first = erase(&nodes[0].chat);
+    let claimed = under_way(store).await;
+    let moved = |from: &str, to: &str| {
+        let (store, from, to) = (Arc::clone(store), from.to_owned(), to.to_owned());
+        async move { store.take_over_erasure(USER, &from, &to).await.unwrap() }
+    };
+    // Without its claim, the run fails like one whose store is away.
+    assert!(moved(&claimed.owner, "dead/1").await);
+    until_finished(&nodes, &first).await;
+    assert!(first.await.unwrap().is_err());
+    assert!(moved("dead/1", &claimed.owner).await);
+    resume(&nodes).await;
+    assert_eq!(naming(store).await, [] as [String; 0]);
+}
+
+#[tokio::test]
 async fn an_interrupted_run_of_a_dead_node_is_resumed() {
     let nodes = nodes().await;
     let store = &nodes.store;
@@ -125,19 +144,21 @@ async fn an_interrupted_run_of_a_dead_node_is_resumed() {
         owner: "dead/1".to_owned(),
     };
     store.begin_erasure(interrupted).await.unwrap();
-    let runs: Vec<_> = (0..2)
+    resume(&nodes).await;
+    assert_eq!(naming(store).await, [] as [String; 0]);
+}
+
+/// Resumes erasures on all nodes until none is pending.
+async fn resume(nodes: &Nodes) {
+    let tasks: Vec<_> = (0..2)
         .map(|node| {
             let chat = nodes[node].chat.clone();
             tokio::spawn(async move { chat.resume_erasures().await })
         })
         .collect();
-    for run in runs {
-        while !run.is_finished() {
-            nodes.clock.advance(5_000);
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        run.await.unwrap();
+    while pending(&nodes.store).await.is_some() {
+        nodes.clock.advance(5_000);
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(naming(store).await, [] as [String; 0]);
-    assert_eq!(pending(store).await, None);
+    tasks.into_iter().for_each(|task| task.abort());
 }
