@@ -255,6 +255,7 @@ async fn an_erased_user_is_in_no_table_of_postgresql() {
     assert_eq!(shown(&api).await, "");
     // The bytes go with the vacuum that docs/http-api.md recommends. The server opens no table meanwhile.
     drop(api);
+    sql("CHECKPOINT");
     assert!(occurrences(&POSTGRES.tables()) > 0, "nothing to vacuum");
     sql("VACUUM (FULL, ANALYZE)");
     sql("CHECKPOINT");
