@@ -2,12 +2,13 @@
 // system's own program, with a free port and its own folder.
 
 import { once } from "node:events";
-import { chownSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { spawnSync } from "node:child_process";
 
 import { Program, ROOT } from "./process.mjs";
+import { until } from "./waiting.mjs";
 
 /** A port that was free a moment ago, for programs that cannot report the port they chose. */
 export async function freePort() {
@@ -45,6 +46,15 @@ function run(path, args, options = {}) {
   return stdout;
 }
 
+/** The state of a process; empty if it has just gone. */
+function status(id) {
+  try {
+    return readFileSync(`/proc/${id}/status`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** PostgreSQL refuses to run as root: as root, use the user `postgres` or `nobody`. */
 function postgresUser() {
   if (process.getuid() !== 0) return {};
@@ -58,54 +68,47 @@ function postgresUser() {
 export class Postgres extends Program {
   static async start() {
     const program = new Postgres();
+    await program.init();
+    await program.launchServer();
+    return program;
+  }
+
+  /** Creates the data folder, with further `options` of initdb. */
+  async init(options = []) {
     const home = "/usr/lib/postgresql";
     const versions = existsSync(home) ? readdirSync(home).sort((a, b) => b - a) : [];
-    const folders = versions.map((version) => join(home, version, "bin"));
-    const as = { ...postgresUser(), cwd: "/" };
-    if (as.uid !== undefined) chownSync(program.folder, as.uid, as.gid);
-    const data = join(program.folder, "data");
-    const initdb = [
-      "--pgdata",
-      data,
-      "--username",
-      "roomful",
-      "--auth",
-      "trust",
-      "--encoding",
-      "UTF8",
-      "--locale",
-      "C",
-      "--no-sync",
-    ];
-    run(find("initdb", folders), initdb, as);
-    const port = await freePort();
-    const settings = [
-      "-D",
-      data,
-      "-p",
-      String(port),
-      "-h",
-      "127.0.0.1",
-      "-k",
-      program.folder,
-      "-c",
-      "fsync=off",
-    ];
+    this.binaries = versions.map((version) => join(home, version, "bin"));
+    this.as = { ...postgresUser(), cwd: "/" };
+    if (this.as.uid !== undefined) chownSync(this.folder, this.as.uid, this.as.gid);
+    this.data = join(this.folder, "data");
+    const user = ["--username", "roomful", "--auth", "trust", "--encoding", "UTF8", "--locale", "C"];
+    const args = ["--pgdata", this.data, ...user, "--no-sync", ...options];
+    run(find("initdb", this.binaries), args, this.as);
+    this.port = await freePort();
+    this.url = `postgres://roomful@127.0.0.1:${this.port}/postgres`;
+  }
+
+  /** Starts the server on its data folder. */
+  async launchServer(settings = ["fsync=off"], env = {}) {
+    const port = String(this.port);
+    const listen = ["-D", this.data, "-p", port, "-h", "127.0.0.1", "-k", this.folder];
     // A shell ends PostgreSQL however this process ends: a killed postmaster would leave its children.
-    // A frozen postmaster needs SIGCONT to receive the signal.
+    // A frozen postmaster needs SIGCONT to receive the signal. The folder stays if it has a file "keep".
     const keeper =
-      'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; kill -CONT $!; wait; rm -rf "$folder"';
-    const args = ["-c", keeper, "keeper", program.folder, find("postgres", folders), ...settings];
-    program.launch("/bin/sh", args, { LC_ALL: "C" }, { stdin: "pipe", ...as });
-    program.port = port;
-    program.url = `postgres://roomful@127.0.0.1:${port}/postgres`;
-    const ready = ["--quiet", "--host", "127.0.0.1", "--port", String(port)];
-    await program.ready(() => spawnSync(find("pg_isready", folders), ready, as).status === 0, "PostgreSQL");
-    return program;
+      'folder=$1; shift; "$@" </dev/null & cat >/dev/null; kill -QUIT $!; kill -CONT $!; wait; ' +
+      '[ -e "$folder/keep" ] || rm -rf "$folder"';
+    const server = [find("postgres", this.binaries), ...listen, ...settings.flatMap((one) => ["-c", one])];
+    const args = ["-c", keeper, "keeper", this.folder, ...server];
+    this.launch("/bin/sh", args, { LC_ALL: "C", ...env }, { stdin: "pipe", ...this.as });
+    const ask = ["--quiet", "--host", "127.0.0.1", "--port", port];
+    const isReady = () => spawnSync(find("pg_isready", this.binaries), ask, this.as).status === 0;
+    await this.ready(isReady, "PostgreSQL");
   }
 
   /** Freezes PostgreSQL: connections stay open, and no query gets an answer. */
   freeze() {
+    // The postmaster first, since a frozen one starts no more children.
+    process.kill(this.#processes()[0], "SIGSTOP");
     this.#all("SIGSTOP");
   }
 
@@ -113,16 +116,30 @@ export class Postgres extends Program {
     this.#all("SIGCONT");
   }
 
-  /** Sends `signal` to the postmaster first, since a frozen postmaster starts no more children. */
+  /** Kills all processes at once. The data folder stays as it is, for another start. */
+  async kill() {
+    writeFileSync(join(this.folder, "keep"), "");
+    this.freeze();
+    const processes = this.#processes();
+    this.#all("SIGKILL");
+    await this.end();
+    const isGone = (id) => !existsSync(`/proc/${id}`) || /^State:\s+Z/m.test(status(id));
+    await until(() => processes.every(isGone), "the end of PostgreSQL");
+    rmSync(join(this.folder, "keep"));
+  }
+
+  /** The ids of the postmaster and of its children. */
+  #processes() {
+    const [postmaster] = readFileSync(join(this.data, "postmaster.pid"), "utf8").split("\n");
+    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8");
+    return [postmaster, ...children.split(" ").filter(Boolean)].map(Number);
+  }
+
+  /** Sends `signal` to all processes, to the postmaster last. */
   #all(signal) {
-    const [postmaster] = readFileSync(join(this.folder, "data", "postmaster.pid"), "utf8").split("\n");
-    process.kill(Number(postmaster), signal);
-    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8")
-      .trim()
-      .split(/\s+/);
-    for (const child of children) {
+    for (const id of this.#processes().reverse()) {
       try {
-        process.kill(Number(child), signal);
+        process.kill(id, signal);
       } catch (error) {
         // The child has just ended.
         if (error.code !== "ESRCH") throw error;

@@ -1,20 +1,21 @@
 // A server on a simulated disk, whose power can be cut: unsynced writes are lost, or persist in part.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
+import { Postgres } from "./backing.mjs";
 import { ROOT, Roomful } from "./process.mjs";
 
 /** A disk writes at least this many bytes at once. */
 const SECTOR = 512;
 
-/** Compiles the library that tracks synced writes; see ../power/power_cut.c. */
-export function buildLibrary() {
+/** Compiles a library of ../power, which keeps the synced state of files. */
+export function buildLibrary(name) {
   const folder = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "power");
   mkdirSync(folder, { recursive: true });
-  const library = join(folder, "power_cut.so");
-  const source = join(ROOT, "e2e/power/power_cut.c");
+  const library = join(folder, `${name}.so`);
+  const source = join(ROOT, `e2e/power/${name}.c`);
   execFileSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl", "-lpthread"]);
   return library;
 }
@@ -46,9 +47,35 @@ function torn(durable, written, chance) {
   const result = Buffer.from(keepLength ? durable : written);
   for (let at = 0; at < result.length; at += SECTOR) {
     const from = chance() < 0.5 ? written : durable;
-    from.copy(result, at, at, Math.min(at + SECTOR, from.length, result.length));
+    const end = Math.min(at + SECTOR, result.length);
+    if (at < from.length) from.copy(result, at, at, Math.min(end, from.length));
+    // The file was extended, and the sector not written.
+    else if (from === durable) result.fill(0, at, end);
   }
   return result;
+}
+
+/**
+ * Replaces the files of a killed program by their state on the disk. In half of the cuts nothing unsynced
+ * persists; in the other half, a random part of it does.
+ */
+function cutPower({ data, shadow }, chance) {
+  if (chance() < 0.5) {
+    for (const name of files(shadow)) {
+      const durable = readFileSync(join(shadow, name));
+      const current = join(data, name);
+      const written = existsSync(current) ? readFileSync(current) : durable;
+      writeFileSync(join(shadow, name), torn(durable, written, chance));
+    }
+  }
+  rmSync(data, { recursive: true, force: true });
+  execFileSync("cp", ["-a", shadow, data]);
+}
+
+/** The environment of a program with such a library. */
+function preloaded(library, { data, shadow }, ignored) {
+  const power = { LD_PRELOAD: library, POWER_DATA: data, POWER_SHADOW: shadow };
+  return ignored ? { ...power, POWER_IGNORE: ignored } : power;
 }
 
 export class PoweredRoomful extends Roomful {
@@ -61,33 +88,64 @@ export class PoweredRoomful extends Roomful {
     program.shadow = join(program.folder, "shadow");
     mkdirSync(program.data);
     mkdirSync(program.shadow);
-    const power = { LD_PRELOAD: library, POWER_DATA: program.data, POWER_SHADOW: program.shadow };
-    if (ignored) power.POWER_IGNORE = ignored;
-    program.settings = { args: [], env: { ...env, ...power } };
+    program.settings = { args: [], env: { ...env, ...preloaded(library, program, ignored) } };
     await program.launchServer("127.0.0.1:0");
     return program;
   }
 
-  /**
-   * Cuts the power: kills the server and replaces its files by their state on the disk. In half of the cuts
-   * nothing unsynced persists; in the other half, a random part of it does.
-   */
   async cut(chance) {
     await this.end("SIGKILL");
-    const tears = chance() < 0.5;
-    const after = join(this.folder, "after");
-    rmSync(after, { recursive: true, force: true });
-    mkdirSync(after);
-    for (const name of files(this.shadow)) {
-      const durable = readFileSync(join(this.shadow, name));
-      const current = join(this.data, name);
-      const written = existsSync(current) ? readFileSync(current) : durable;
-      mkdirSync(dirname(join(after, name)), { recursive: true });
-      writeFileSync(join(after, name), tears ? torn(durable, written, chance) : durable, { mode: 0o600 });
-    }
-    for (const folder of [this.data, this.shadow]) {
-      rmSync(folder, { recursive: true, force: true });
-      cpSync(after, folder, { recursive: true });
-    }
+    cutPower(this, chance);
+  }
+}
+
+/** Small segments and few of them, so that a run has many checkpoints. */
+const CHECKPOINTS = ["wal_sync_method=fdatasync", "min_wal_size=2MB", "max_wal_size=4MB"];
+
+export class PoweredPostgres extends Postgres {
+  static async start(library, ignored) {
+    const program = new PoweredPostgres();
+    program.shadow = join(program.folder, "shadow");
+    await program.init(["--wal-segsize", "1"]);
+    execFileSync("cp", ["-a", program.data, program.shadow]);
+    program.power = preloaded(library, program, ignored);
+    await program.launchServer();
+    return program;
+  }
+
+  launchServer() {
+    return super.launchServer(CHECKPOINTS, this.power);
+  }
+
+  async cut(chance) {
+    await this.kill();
+    cutPower(this, chance);
+  }
+}
+
+/** A server and its PostgreSQL, on one power line. */
+export class RoomfulOnPostgres extends Roomful {
+  /** Like `PoweredRoomful.start`, for the files of PostgreSQL. `ignored` is a part of their paths. */
+  static async start(library, { ignored, env = {} } = {}) {
+    const program = new RoomfulOnPostgres();
+    program.database = await PoweredPostgres.start(library, ignored);
+    program.settings = { args: [], env: { ...env, ROOMFUL_STORE_URL: program.database.url } };
+    await program.launchServer("127.0.0.1:0");
+    return program;
+  }
+
+  async cut(chance) {
+    await this.end("SIGKILL");
+    await this.database.cut(chance);
+  }
+
+  async restart() {
+    await this.database.launchServer();
+    await super.restart();
+  }
+
+  async stop() {
+    await super.stop();
+    await this.database.end();
   }
 }

@@ -90,6 +90,8 @@ pub(crate) struct App {
     pub(crate) memberships: KeyedMutex,
     /// Held during an erasure, so that two never meet in the same rows.
     pub(crate) erasures: tokio::sync::Mutex<()>,
+    /// Notified when an erasure of this node has failed, and is to be resumed.
+    pub(crate) erasure_interrupted: tokio::sync::Notify,
     /// When the token of each socket ends, and with it the socket.
     pub(crate) expiries: Mutex<Deadlines<SocketId>>,
     pub(crate) expiry_alarm: Alarm,

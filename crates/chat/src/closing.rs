@@ -39,6 +39,14 @@ pub(crate) fn sockets_of(app: &App, user: &str) -> Vec<Socket> {
     sockets
 }
 
+/// Closes the user's connections on this node and discards their recoverable sessions. Returns the number of
+/// connections.
+pub(crate) async fn send_away_here(app: &App, user: &UserId, end: SessionEnded) -> Result<usize, ChatError> {
+    let closed = close_sockets(app, user, end, |_| true);
+    app.store.end_lost_sessions(user).await?;
+    Ok(closed)
+}
+
 /// Closes the user's connections on all nodes (`told` is the control entry for the others) and discards their
 /// recoverable sessions. Returns the number of connections.
 pub(crate) async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
@@ -47,8 +55,7 @@ pub(crate) async fn send_away(app: &App, user: &UserId, told: &Control) -> Resul
         Control::Revoked { .. } => SessionEnded::REVOKED,
         _ => SessionEnded::KICKED,
     };
-    let closed = close_sockets(app, user, end, |_| true);
-    app.store.end_lost_sessions(user).await?;
+    let closed = send_away_here(app, user, end).await?;
     if let Some(cluster) = &app.cluster {
         cluster.command(told).await?;
     }

@@ -316,6 +316,7 @@ impl App {
             keys: RandomState::new(),
             memberships: KeyedMutex::new(MEMBERSHIP_LOCKS),
             erasures: tokio::sync::Mutex::default(),
+            erasure_interrupted: tokio::sync::Notify::new(),
             expiries: Mutex::default(),
             expiry_alarm: Alarm::on_wall_time(),
             faults: Arc::default(),

@@ -35,7 +35,8 @@ pub enum Outage {
     /// Another database took the place of the opened one. A restart works with the new one.
     #[error("the database that store.url names is another one than at this node's start; restart this node")]
     Replaced,
-    /// The node holds no lease to write with, see [`Log::fence`](crate::Log::fence).
+    /// The node holds no lease to write with, see [`Log::fence`](crate::Log::fence), or another run owns the
+    /// erasure, see [`PersonalData::take_over_erasure`](crate::PersonalData::take_over_erasure).
     #[error("this node has lost its lease")]
     Fenced,
     /// [`Store::close`](crate::Store::close) was called.

@@ -55,6 +55,9 @@ pub struct OutboxOptions {
     pub last_check_ms: i64,
     /// Rooms with more members than this cause no [`RecordKind::MessageUndelivered`].
     pub members_max: u32,
+    /// Longest delay of a retry in milliseconds. A record that would be due later was written by a clock
+    /// that was ahead.
+    pub retry_max_ms: i64,
 }
 
 impl Default for OutboxOptions {
@@ -64,6 +67,7 @@ impl Default for OutboxOptions {
             first_check_ms: 5_000,
             last_check_ms: 30_000,
             members_max: 1_000,
+            retry_max_ms: 3_600_000,
         }
     }
 }
@@ -80,6 +84,11 @@ impl OutboxOptions {
             sinks: vec![sink],
             ..Self::default()
         }
+    }
+
+    /// The latest time at which a retry can be due at `now`.
+    pub(crate) fn latest_due(&self, now: i64) -> i64 {
+        now.saturating_add(self.retry_max_ms)
     }
 
     /// Whether any sink wants records of this kind.
@@ -349,6 +358,25 @@ pub(crate) fn excess_by_user<U>(mut shares: Vec<(U, u64)>, limit: u64) -> Vec<(U
     excess
 }
 
+/// SQL: the columns of the sink's pending records that are due by the caller's clock, or later than a correct
+/// clock allows. Two ranges of one index: a filter would read all records that wait. The parameters are the
+/// sink, the time, the limit and [`OutboxOptions::latest_due`].
+pub(crate) fn due_sql(columns: &str) -> String {
+    let range = |range: &str| {
+        format!(
+            "SELECT * FROM (SELECT {columns} FROM outbox WHERE state = 0 AND sink = $1 AND {range}
+                ORDER BY due_at, n LIMIT $3) r"
+        )
+    };
+    let (now, ahead) = (range("due_at <= $2"), range("due_at > $4"));
+    format!("{now} UNION ALL {ahead} ORDER BY due_at, n LIMIT $3")
+}
+
+/// SQL: when the next of the sink's records becomes due. The parameters are those of [`due_sql`], without the
+/// limit.
+pub(crate) const NEXT_DUE: &str = "SELECT due_at FROM outbox
+    WHERE state = 0 AND sink = $1 AND due_at > $2 AND due_at <= $3 ORDER BY due_at LIMIT 1";
+
 /// SQL: the condition under which member `m` has yet to acknowledge entry `e`. Members who have blocked its
 /// author need not.
 pub(crate) const STILL_WAITING: &str = "m.room_id = e.room_id AND m.active = 1 AND m.delivered_seq < e.seq
@@ -428,7 +456,8 @@ pub trait Outbox: Send + Sync {
     /// Users recorded as online whose ids follow `after` in byte order, `limit` at most.
     async fn online(&self, after: &str, limit: u32) -> Result<Vec<OnlineUser>, StoreError>;
 
-    /// Pending records of a sink that are due at `now`, the longest due first, `limit` at most. Of several
+    /// Pending records of a sink that are due at `now`, the longest due first, `limit` at most. Records that
+    /// are due later than [`OutboxOptions::retry_max_ms`] allows are due at once. Of several
     /// processes that have the store open, one serves a sink for as long as it lives; the others get no
     /// records.
     async fn due(&self, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, StoreError>;

@@ -83,9 +83,19 @@ fn newer(found: i64, supported: i64) -> StoreError {
     ))
 }
 
-/// The newest version among the embedded migrations.
-pub(crate) fn newest(runner: &refinery::Runner) -> i64 {
-    let versions = runner
+/// These migrations and one more, as a later version of Roomful has them.
+#[cfg(test)]
+pub(crate) fn of_a_later_version(migrations: &refinery::Runner) -> refinery::Runner {
+    let name = format!("V{}__topics", newest(migrations) + 1);
+    let topics = "ALTER TABLE rooms ADD COLUMN topic text NOT NULL DEFAULT 'none yet'";
+    let mut all = migrations.get_migrations().clone();
+    all.push(refinery::Migration::unapplied(&name, topics).unwrap());
+    refinery::Runner::new(&all)
+}
+
+/// The newest version among migrations.
+pub(crate) fn newest(migrations: &refinery::Runner) -> i64 {
+    let versions = migrations
         .get_migrations()
         .iter()
         .map(|migration| migration.version().into());

@@ -234,6 +234,11 @@ impl PostgresServer {
         self.signal_all(Signal::CONT)
     }
 
+    /// The folder with the files of all tables and indexes, without the write-ahead log.
+    pub fn tables(&self) -> PathBuf {
+        self.folder.join("data/base")
+    }
+
     /// Copies the data of a stopped server aside. Answers where it is.
     pub fn copy_data(&self) -> Result<PathBuf, Error> {
         let copy = self

@@ -47,7 +47,8 @@ impl ChatServer {
         run_to_completion(async move { erase(&app, &user, anonymise).await }).await
     }
 
-    /// Finishes the erasures that a crash has interrupted. Call it once, after the start.
+    /// Finishes the erasures that a crash or a failure of the store has interrupted. Call it once, after the
+    /// start. It never returns: drop it before the store closes.
     pub async fn resume_erasures(&self) {
         resume(&self.app).await;
     }

@@ -1,6 +1,6 @@
 //! Control entries: commands to all nodes, written into the log and announced like any other commit.
 
-use roomful_store::{AppendResult, ModerationAct, NewEntry, RoomId};
+use roomful_store::{AppendResult, Erasure, ModerationAct, NewEntry, RoomId};
 
 use super::{Cluster, CommittedEntry};
 use crate::{
@@ -46,6 +46,21 @@ impl Cluster {
         let entry = self.control_entry(control).await?;
         let placed = self.store.moderate(act, entry.clone()).await?;
         Ok(self.announce(entry, &placed))
+    }
+
+    /// Like [`Self::command`], for a command about a user whom this node erases.
+    ///
+    /// # Errors
+    /// `unavailable` also if the run has lost its claim on the erasure: no node carries the command out.
+    pub(crate) async fn command_in_erasure(
+        &self,
+        erasure: &Erasure,
+        control: &Control,
+    ) -> Result<(), ChatError> {
+        let entry = self.control_entry(control).await?;
+        let placed = self.store.append_in_erasure(erasure, entry.clone()).await?;
+        self.announce(entry, &placed);
+        Ok(())
     }
 
     async fn control_entry(&self, control: &Control) -> Result<NewEntry, ChatError> {

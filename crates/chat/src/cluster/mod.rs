@@ -213,6 +213,11 @@ impl Cluster {
         self.sent_away.count()
     }
 
+    /// The name of this node's present incarnation, which no earlier one has had.
+    pub(crate) fn incarnation(&self) -> Arc<str> {
+        self.lease.incarnation()
+    }
+
     /// Whether this incarnation of this node is the registry's `member`.
     pub(crate) fn is_mine(&self, member: &str) -> bool {
         *self.lease.incarnation() == *member

@@ -54,6 +54,16 @@ impl Cluster {
         Ok(others.iter().filter_map(read).collect())
     }
 
+    /// Whether the registry is sure that an incarnation of a node is dead. This node's present one is alive.
+    ///
+    /// # Errors
+    /// `unavailable` if the registry cannot be read.
+    pub(crate) async fn is_dead(&self, incarnation: &str) -> Result<bool, ChatError> {
+        let members = self.config.bus.members().await?;
+        let is_known = members.iter().any(|entry| entry.member == incarnation);
+        Ok(!is_known && self.is_complete().await?)
+    }
+
     async fn other_infos(&self) -> Result<Vec<Entry>, ChatError> {
         let mut members = self.config.bus.members().await?;
         let me = self.lease.incarnation();

@@ -335,6 +335,24 @@ pub(crate) async fn end(
     asked: Option<&Socket>,
 ) -> Result<bool, ChatError> {
     let _one_change = app.one_membership_change(user, room).await;
+    let was_member = end_here(app, room, user, reason, asked).await?;
+    if let Some(cluster) = &app.cluster {
+        // Repeat it on the other nodes even if there was no membership: an earlier attempt may have failed
+        // halfway.
+        let (room, user) = (room.id, user.to_string());
+        cluster.command(&Control::Left { room, user, reason }).await?;
+    }
+    Ok(was_member)
+}
+
+/// Ends a membership, and its subscriptions on this node. The caller holds the membership lock.
+pub(crate) async fn end_here(
+    app: &App,
+    room: &Room,
+    user: &UserId,
+    reason: Removal,
+    asked: Option<&Socket>,
+) -> Result<bool, ChatError> {
     let was_member = app.store.leave(room.id, user).await?;
     if was_member {
         tell_others(app, room, MEMBER_LEFT, user, asked);
@@ -343,12 +361,6 @@ pub(crate) async fn end(
     if was_member {
         app.presence.membership_changed(user).await;
         tell_removed(app, user, &room.name, reason);
-    }
-    if let Some(cluster) = &app.cluster {
-        // Repeat it on the other nodes even if there was no membership: an earlier attempt may have failed
-        // halfway.
-        let (room, user) = (room.id, user.to_string());
-        cluster.command(&Control::Left { room, user, reason }).await?;
     }
     Ok(was_member)
 }

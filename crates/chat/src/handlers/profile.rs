@@ -86,13 +86,13 @@ pub(crate) async fn set(app: &App, user: &UserId, change: &ProfileChange) -> Res
     Ok(profile)
 }
 
-/// Shows on all nodes that an erased user has no profile.
+/// Shows on this node that an erased user has no profile since the time `at`.
 ///
 /// # Errors
-/// Those of [`set`].
-pub(crate) async fn erased(app: &App, user: &UserId) -> Result<(), ChatError> {
+/// `unavailable`, `internal`: the store failed.
+pub(crate) async fn erased(app: &App, user: &UserId, at: i64) -> Result<(), ChatError> {
     app.profiles.forget(user);
-    announce(app, user, &Profile::default()).await
+    show(app, user, &Profile::default(), at).await
 }
 
 /// Shows a profile on all nodes.

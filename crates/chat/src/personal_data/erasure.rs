@@ -5,7 +5,13 @@
 //!
 //! While the store remembers an erasure, the log takes no entry of the user and no room takes them in. Tokens
 //! are revoked first and the membership of a room ends before its rows are erased, so nothing new arrives
-//! about the user. Deletions of messages are entries of the log by the alias: clients and other nodes hide
+//! about the user.
+//!
+//! A run claims the erasure in the store before it works. While a run of a living node has the claim, others
+//! wait. A node that is only taken for dead loses its claim, and the store refuses the rest of its run.
+//! Otherwise one of two runs could name the user in a control entry after the other has finished.
+//!
+//! Deletions of messages are entries of the log by the alias: clients and other nodes hide
 //! the messages as if a moderator had deleted them.
 
 use std::sync::{Arc, atomic::Ordering};
@@ -15,22 +21,21 @@ use roomful_store::{AuditRecord, Erasure, ErasureStep, RoomId};
 use crate::{
     app::App,
     audit,
-    closing::send_away,
+    closing::send_away_here,
     error::ChatError,
-    events::chat::Removal,
+    events::{chat::Removal, connection::SessionEnded},
     handlers::{membership, profile},
     log::control::Control,
     middleware::auth::next_second,
     moderation::delete_messages,
+    room::Room,
     types::{RoomName, UserId},
 };
 
-/// The duty of finishing interrupted erasures, in a cluster.
-const RESUMING: &str = "erasures";
-/// The pause before another attempt to finish interrupted erasures, in milliseconds.
+/// The pause before another attempt to claim or to finish an erasure, in milliseconds.
 const RETRY_MS: i64 = 5_000;
-/// Leases after which an erasure that is still pending counts as interrupted, in a cluster.
-const SETTLED_LEASES: i64 = 4;
+/// The node in the names of runs of a server without a cluster.
+const ALONE: &str = "local";
 
 /// The result of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,68 +46,69 @@ pub struct Erased {
     pub revoked_before: i64,
 }
 
-/// Erases a user. Returns when all is done.
+/// Erases a user. Returns when all is done. If another node erases the same user, it waits for its end first.
 pub(crate) async fn erase(app: &Arc<App>, user: &UserId, anonymise: bool) -> Result<Erased, ChatError> {
-    let _one_at_a_time = app.erasures.lock().await;
-    let latest = app.clock.now_ms().saturating_add(app.config.clock_skew_ms);
-    let erasure = Erasure {
-        user_id: user.to_string(),
-        alias: format!("erased-{:016x}", rand::random::<u64>()),
-        anonymise,
-        before: next_second(latest),
-    };
-    let erasure = app.store.begin_erasure(erasure).await?;
-    carry_out(app, &erasure).await?;
-    Ok(Erased {
-        alias: erasure.alias,
-        revoked_before: erasure.before,
-    })
+    loop {
+        let one_at_a_time = app.erasures.lock().await;
+        let latest = app.clock.now_ms().saturating_add(app.config.clock_skew_ms);
+        let new = Erasure {
+            user_id: user.to_string(),
+            alias: format!("erased-{:016x}", rand::random::<u64>()),
+            anonymise,
+            before: next_second(latest),
+            owner: new_run(app),
+        };
+        if let Some(erasure) = claim(app, new).await? {
+            if let Err(error) = carry_out(app, &erasure).await {
+                // The claim stays with this node, so other nodes wait for it.
+                app.erasure_interrupted.notify_one();
+                return Err(error);
+            }
+            return Ok(Erased {
+                alias: erasure.alias,
+                revoked_before: erasure.before,
+            });
+        }
+        drop(one_at_a_time);
+        app.clock.sleep(RETRY_MS).await;
+    }
 }
 
-/// Finishes the erasures that a crash has interrupted.
+/// Finishes the erasures that a crash or a failure of the store has interrupted. Never returns.
 pub(crate) async fn resume(app: &Arc<App>) {
     loop {
-        let is_mine = match &app.cluster {
-            Some(cluster) => {
-                cluster.lease_held().await;
-                cluster.has_duty(RESUMING).await
-            }
-            None => true,
-        };
-        if is_mine {
-            match resume_all(app).await {
-                Ok(()) => return,
-                Err(error) => tracing::warn!(%error, "failed to finish an erasure, retrying in 5 s"),
-            }
+        if let Some(cluster) = &app.cluster {
+            cluster.lease_held().await;
         }
-        app.clock.sleep(RETRY_MS).await;
-        if !is_mine
-            && app
-                .store
-                .erasures()
-                .await
-                .is_ok_and(|erasures| erasures.is_empty())
-        {
-            return;
+        match resume_all(app).await {
+            Ok(true) => app.erasure_interrupted.notified().await,
+            Ok(false) => app.clock.sleep(RETRY_MS).await,
+            Err(error) => {
+                tracing::warn!(%error, "failed to finish an erasure, retrying in 5 s");
+                app.clock.sleep(RETRY_MS).await;
+            }
         }
     }
 }
 
-async fn resume_all(app: &Arc<App>) -> Result<(), ChatError> {
-    let mut interrupted = app.store.erasures().await?;
-    if let Some(cluster) = &app.cluster
-        && !interrupted.is_empty()
-    {
-        // Another node may carry them out: the caller repeats the call. Two nodes that erase the same user
-        // leave the user's id in control entries if one of them ends midway after the other has finished.
-        app.clock
-            .sleep(SETTLED_LEASES.saturating_mul(cluster.lease_ms()))
-            .await;
-        let pending = app.store.erasures().await?;
-        interrupted.retain(|erasure| pending.contains(erasure));
-    }
-    for erasure in interrupted {
+/// Answers false if runs of living nodes go on.
+async fn resume_all(app: &Arc<App>) -> Result<bool, ChatError> {
+    let mut all_done = true;
+    for pending in app.store.erasures().await? {
         let _one_at_a_time = app.erasures.lock().await;
+        let erasure = Erasure {
+            owner: new_run(app),
+            ..pending.clone()
+        };
+        let is_mine = has_ended(app, &pending.owner).await?
+            && app
+                .store
+                .take_over_erasure(&erasure.user_id, &pending.owner, &erasure.owner)
+                .await?;
+        if !is_mine {
+            all_done = false;
+            continue;
+        }
         carry_out(app, &erasure).await?;
         tracing::info!("finished an erasure that was interrupted");
         let change = AuditRecord {
@@ -114,21 +120,65 @@ async fn resume_all(app: &Arc<App>) -> Result<(), ChatError> {
         };
         audit::record(app, change).await;
     }
-    Ok(())
+    Ok(all_done)
+}
+
+/// A name for a run: the incarnation of this node, and a number that no other run has.
+fn new_run(app: &App) -> String {
+    let node = app.cluster.as_ref().map(|cluster| cluster.incarnation());
+    let node = node.as_deref().unwrap_or(ALONE);
+    format!("{node}/{:016x}", rand::random::<u64>())
+}
+
+/// Notes an erasure and claims it for its owner, a run of this node. `None` while another run has it.
+async fn claim(app: &App, new: Erasure) -> Result<Option<Erasure>, ChatError> {
+    let store = &app.store;
+    let mut noted = store.begin_erasure(new.clone()).await?;
+    if noted.owner != new.owner
+        && has_ended(app, &noted.owner).await?
+        && store
+            .take_over_erasure(&new.user_id, &noted.owner, &new.owner)
+            .await?
+    {
+        noted = store.begin_erasure(new.clone()).await?;
+    }
+    Ok(Some(noted).filter(|noted| noted.owner == new.owner))
+}
+
+/// Whether a run has ended without finishing its erasure. The caller holds [`App::erasures`], so no other
+/// run of this node goes on.
+async fn has_ended(app: &App, run: &str) -> Result<bool, ChatError> {
+    let node = run.rsplit_once('/').map_or(run, |(node, _)| node);
+    match &app.cluster {
+        Some(cluster) if !cluster.is_mine(node) => cluster.is_dead(node).await,
+        _ => Ok(true),
+    }
+}
+
+/// Has the other nodes carry out a command about the user.
+async fn command(app: &App, erasure: &Erasure, control: Control) -> Result<(), ChatError> {
+    match &app.cluster {
+        Some(cluster) => cluster.command_in_erasure(erasure, &control).await,
+        None => Ok(()),
+    }
 }
 
 async fn carry_out(app: &Arc<App>, erasure: &Erasure) -> Result<(), ChatError> {
     let user = UserId::from(&*erasure.user_id);
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     app.last_revocation.fetch_max(serial, Ordering::SeqCst);
+    send_away_here(app, &user, SessionEnded::REVOKED).await?;
     let revoked = Control::Revoked {
         user: user.to_string(),
         before: erasure.before,
     };
-    send_away(app, &user, &revoked).await?;
+    command(app, erasure, revoked).await?;
     // The profile goes first, so that nobody reads it again while all nodes forget it.
     run(app, erasure, ErasureStep::User).await?;
-    profile::erased(app, &user).await?;
+    let at = app.clock.now_ms();
+    profile::erased(app, &user, at).await?;
+    let user_id = user.to_string();
+    command(app, erasure, Control::ProfileChanged { user: user_id, at }).await?;
     if let Some(cluster) = &app.cluster {
         // Until a node has carried out the revocation, it may store more. A node that is later than its lease
         // has closed its connections.
@@ -154,7 +204,7 @@ async fn carry_out(app: &Arc<App>, erasure: &Erasure) -> Result<(), ChatError> {
     ] {
         run(app, erasure, step).await?;
     }
-    app.store.end_erasure(&user).await?;
+    app.store.end_erasure(erasure).await?;
     if !app.store.compact().await? {
         tracing::warn!(
             "the database file is larger than store.compact_up_to, so unused parts of it may still hold \
@@ -175,7 +225,7 @@ async fn erase_in_room(
         Err(_) => None,
     };
     if let Some(room) = room.filter(|room| room.id == id) {
-        membership::end(app, &room, user, Removal::Removed, None).await?;
+        end_membership(app, erasure, &room, user).await?;
         if !erasure.anonymise {
             let alias = UserId::from(&*erasure.alias);
             delete_messages(app, &room, user, &alias).await?;
@@ -185,6 +235,14 @@ async fn erase_in_room(
     run(app, erasure, ErasureStep::Room(id)).await
 }
 
+async fn end_membership(app: &App, erasure: &Erasure, room: &Room, user: &UserId) -> Result<(), ChatError> {
+    let reason = Removal::Removed;
+    let _one_change = app.one_membership_change(user, room).await;
+    membership::end_here(app, room, user, reason, None).await?;
+    let (room, user) = (room.id, user.to_string());
+    command(app, erasure, Control::Left { room, user, reason }).await
+}
+
 async fn run(app: &App, erasure: &Erasure, step: ErasureStep) -> Result<(), ChatError> {
     let mut from = 0;
     while let Some(next) = app.store.erase(erasure, step, from).await? {
@@ -192,4 +250,61 @@ async fn run(app: &App, erasure: &Erasure, step: ErasureStep) -> Result<(), Chat
         tokio::task::yield_now().await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use roomful_store::is_field;
+    use schemars::{JsonSchema, SchemaGenerator};
+    use serde_json::Value;
+
+    use crate::{
+        events::log::MessageView,
+        log::control::Control,
+        types::{Draft, Notice},
+    };
+
+    /// The names of the fields that a schema describes.
+    fn add_fields(schema: &Value, names: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(parts) => {
+                if let Some(Value::Object(fields)) = parts.get("properties") {
+                    names.extend(fields.keys().cloned());
+                }
+                parts.values().for_each(|part| add_fields(part, names));
+            }
+            Value::Array(parts) => parts.iter().for_each(|part| add_fields(part, names)),
+            _ => {}
+        }
+    }
+
+    fn fields_of<T: JsonSchema>() -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        let schema = SchemaGenerator::default().into_root_schema_for::<T>();
+        add_fields(schema.as_value(), &mut names);
+        names
+    }
+
+    #[test]
+    fn the_store_knows_the_fields_of_stored_json() {
+        let commands = fields_of::<Control>();
+        assert!(
+            commands.contains("Revoked") && commands.contains("seen_at"),
+            "{commands:?}"
+        );
+        let all = [
+            fields_of::<Draft>(),
+            fields_of::<Notice>(),
+            fields_of::<MessageView<'_>>(),
+        ];
+        let mut unknown: Vec<_> = all.into_iter().flatten().chain(commands).collect();
+        unknown.retain(|name| !is_field(name));
+        assert_eq!(
+            unknown,
+            [] as [String; 0],
+            "an erasure may take them for ids of users"
+        );
+    }
 }

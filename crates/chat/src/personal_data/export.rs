@@ -14,7 +14,7 @@ use crate::{app::App, error::ChatError, types::UserId};
 /// Rows read at a time.
 const PAGE: u32 = 100;
 /// Columns with JSON.
-const JSON_COLUMNS: [&str; 4] = ["body", "before", "after", "metadata"];
+const JSON_COLUMNS: [&str; 5] = ["body", "before", "after", "message", "metadata"];
 
 /// An export in progress.
 pub(crate) struct Export {
@@ -120,6 +120,7 @@ fn type_name(part: ExportPart, row: &ExportRow) -> &'static str {
         ExportPart::Sanction => "sanction",
         ExportPart::Block => "block",
         ExportPart::Report => "report",
+        ExportPart::Reported => "reported",
         ExportPart::Audit => "audit",
         ExportPart::Outbox => "outbox",
         ExportPart::Undelivered => "undelivered",

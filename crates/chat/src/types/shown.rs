@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 /// A user's name and chosen status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Shown {
     pub(crate) name: Option<Arc<str>>,
     #[serde(with = "status")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) status: ChosenStatus,
     pub(crate) text: Option<Arc<str>>,
 }

@@ -539,6 +539,9 @@ mod flaky {
         async fn begin_erasure(&self, erasure: Erasure) -> Result<Erasure, StoreError> {
             self.inner.begin_erasure(erasure).await
         }
+        async fn take_over_erasure(&self, user: &str, from: &str, to: &str) -> Result<bool, StoreError> {
+            self.inner.take_over_erasure(user, from, to).await
+        }
         async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
             self.inner.erasures().await
         }
@@ -550,8 +553,15 @@ mod flaky {
         ) -> Result<Option<i64>, StoreError> {
             self.inner.erase(erasure, step, from).await
         }
-        async fn end_erasure(&self, user: &str) -> Result<(), StoreError> {
-            self.inner.end_erasure(user).await
+        async fn append_in_erasure(
+            &self,
+            erasure: &Erasure,
+            control: NewEntry,
+        ) -> Result<AppendResult, StoreError> {
+            self.inner.append_in_erasure(erasure, control).await
+        }
+        async fn end_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
+            self.inner.end_erasure(erasure).await
         }
     }
 

@@ -52,6 +52,7 @@ pub(crate) fn options(config: &Config) -> OutboxOptions {
         first_check_ms: millis(config.presence.grace.0),
         last_check_ms: millis(config.outbox.undelivered_after.0),
         members_max: config.outbox.undelivered_members,
+        retry_max_ms: millis(config.outbox.retry_max.0),
     }
 }
 

@@ -58,6 +58,10 @@ async fn an_export_has_everything_about_a_user_and_nothing_of_others() {
     api.done("PUT", "/users/ann/mute", json!({ "reason": "spam" }))
         .await;
     api.done("PUT", "/users/ann/blocks/troll", Value::Null).await;
+    let bob = api.connect("bob").await;
+    let report = json!({ "room": "lobby", "seq": 1, "reason": "spam", "text": "bob's secret" });
+    let reported = bob.call("chat:report", &report).await.unwrap();
+    assert_eq!(reported["ok"], true, "{reported}");
     let lines = lines(&api, "ann").await;
     let messages = of(&lines, "message");
     assert_eq!(messages.len(), 240);
@@ -78,10 +82,14 @@ async fn an_export_has_everything_about_a_user_and_nothing_of_others() {
         ("notification", 2),
         ("sanction", 1),
         ("block", 1),
+        ("reported", 1),
     ] {
         assert_eq!(of(&lines, kind).len(), count, "{kind}");
     }
     assert_eq!(of(&lines, "sanction")[0]["reason"], "spam");
+    let reported = of(&lines, "reported")[0];
+    assert_eq!(reported["message"]["text"], "ann's 0");
+    assert!(!reported.to_string().contains("bob"), "{reported}");
     assert!(!of(&lines, "audit").is_empty());
     assert!(
         lines

@@ -1,5 +1,7 @@
 -- The schema of a Roomful store in SQLite. Times are milliseconds since 1970.
 
+-- The log -----------------------------------------------------------------------------------------
+
 -- One row: the newest position of the log over all rooms.
 CREATE TABLE log_head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -40,6 +42,14 @@ CREATE TABLE rooms (
     history INTEGER
 ) STRICT;
 
+-- Rooms that a user's join created. A sweep deletes those without members that never had an entry. `since` is
+-- the time of the creation or of the last sweep that found members.
+CREATE TABLE unused_rooms (
+    room_id INTEGER PRIMARY KEY REFERENCES rooms (id) ON DELETE CASCADE,
+    since INTEGER NOT NULL
+) STRICT;
+CREATE INDEX unused_rooms_since ON unused_rooms (since);
+
 -- The body comes last, so that counting queries do not step over it. Without a foreign key, which each
 -- append would have to look up: the code deletes the entries of a deleted room.
 CREATE TABLE entries (
@@ -62,7 +72,6 @@ CREATE TABLE entries (
     body TEXT NOT NULL,
     PRIMARY KEY (room_id, seq)
 ) STRICT, WITHOUT ROWID;
-
 -- Deduplication: one entry for each (room, user, client id) while it is kept.
 CREATE UNIQUE INDEX entries_client ON entries (room_id, user_id, client_id) WHERE client_id IS NOT NULL;
 -- Counts the messages of an author in a span.
@@ -85,6 +94,8 @@ CREATE TABLE dedup_records (
     PRIMARY KEY (room_id, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX dedup_records_client ON dedup_records (room_id, user_id, client_id);
+
+-- What was done to messages, and counts for unread messages ---------------------------------------
 
 -- Edits and deletions. A message without either has no row.
 CREATE TABLE message_states (
@@ -127,7 +138,6 @@ CREATE TABLE mentions (
     user_id TEXT NOT NULL,
     PRIMARY KEY (room_id, seq, user_id)
 ) STRICT, WITHOUT ROWID;
-
 CREATE INDEX mentions_user ON mentions (room_id, user_id, seq);
 
 -- Deleted messages for each block of 128 and of 16,384 sequence numbers, named by its last one: of each
@@ -153,27 +163,17 @@ CREATE TABLE mention_counts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mention_counts_swept ON mention_counts (room_id, last_seq);
 
--- A user who leaves keeps the row, so that the marks do not go back on return.
-CREATE TABLE members (
-    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
-    user_id TEXT NOT NULL,
-    active INTEGER NOT NULL,
-    joined_at INTEGER NOT NULL,
-    read_seq INTEGER NOT NULL DEFAULT 0,
-    read_at INTEGER,
-    delivered_seq INTEGER NOT NULL DEFAULT 0,
-    -- 0 member, 1 moderator, 2 owner.
-    role INTEGER NOT NULL DEFAULT 0,
-    -- Number of the user's membership in this room, from 1. A return begins the next one.
-    membership INTEGER NOT NULL DEFAULT 1,
-    PRIMARY KEY (room_id, user_id)
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX members_user ON members (user_id, joined_at) WHERE active = 1;
+-- Users and their memberships ---------------------------------------------------------------------
 
 CREATE TABLE users (
     user_id TEXT PRIMARY KEY,
+    -- The profile: the display name, the URL of a picture, and the app's own fields as a JSON object.
     name TEXT,
+    avatar TEXT,
+    metadata TEXT,
+    -- When the app's backend set the profile; 0 if it never did.
+    profile_set_at INTEGER NOT NULL DEFAULT 0,
+    -- 0 for a user who never connected.
     last_seen INTEGER NOT NULL,
     -- Status the user chose: 0 online, 1 away, 2 busy, 3 invisible; and its text.
     status INTEGER NOT NULL DEFAULT 0,
@@ -189,25 +189,53 @@ CREATE TABLE user_usage (
     bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- Rooms that a user's join created. A sweep deletes those without members that never had an entry. `since` is
--- the time of the creation or of the last sweep that found members.
-CREATE TABLE unused_rooms (
-    room_id INTEGER PRIMARY KEY REFERENCES rooms (id) ON DELETE CASCADE,
-    since INTEGER NOT NULL
-) STRICT;
-CREATE INDEX unused_rooms_since ON unused_rooms (since);
+-- A user who leaves keeps the row, so that the marks do not go back on return.
+CREATE TABLE members (
+    room_id INTEGER NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    joined_at INTEGER NOT NULL,
+    read_seq INTEGER NOT NULL DEFAULT 0,
+    read_at INTEGER,
+    delivered_seq INTEGER NOT NULL DEFAULT 0,
+    -- 0 member, 1 moderator, 2 owner.
+    role INTEGER NOT NULL DEFAULT 0,
+    -- Number of the user's membership in this room, from 1. A return begins the next one.
+    membership INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (room_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_user ON members (user_id, joined_at) WHERE active = 1;
 
--- Tokens of a user issued before this time are invalid.
-CREATE TABLE revocations (
-    user_id TEXT PRIMARY KEY,
-    before INTEGER NOT NULL
+-- Connections that can be resumed -----------------------------------------------------------------
+
+-- Connections that a client can resume. The key is a hash of the client's private session id.
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    -- The socket of the process that owns the session. Calls of former owners have no effect.
+    owner INTEGER NOT NULL,
+    sid TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    -- When the connection was lost; null while it is connected.
+    lost_at INTEGER
+) STRICT;
+CREATE INDEX sessions_lost ON sessions (lost_at) WHERE lost_at IS NOT NULL;
+CREATE INDEX sessions_user ON sessions (user_id, lost_at) WHERE lost_at IS NOT NULL;
+
+-- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room
+-- stays, which marks the session as incomplete.
+CREATE TABLE session_rooms (
+    session_id INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    room_id INTEGER NOT NULL,
+    after INTEGER NOT NULL,
+    -- The membership (see members) under which the session subscribed. A number, since the clock may be set
+    -- back.
+    membership INTEGER NOT NULL,
+    PRIMARY KEY (session_id, room_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX revocations_before ON revocations (before);
-
--- One row that health checks update.
-CREATE TABLE health_probe (id INTEGER PRIMARY KEY CHECK (id = 1), writes INTEGER NOT NULL) STRICT;
-INSERT INTO health_probe (id, writes) VALUES (1, 0);
+-- Notifications -----------------------------------------------------------------------------------
 
 -- A notification, stored once for all its recipients. AUTOINCREMENT: keys ascend in the order of posting.
 -- The recipients come last, so that a page does not step over them.
@@ -228,7 +256,6 @@ CREATE TABLE user_notifications (
     read_at INTEGER,
     PRIMARY KEY (user_id, seq)
 ) STRICT, WITHOUT ROWID;
-
 CREATE UNIQUE INDEX user_notifications_of ON user_notifications (notification, user_id);
 CREATE INDEX user_notifications_unread ON user_notifications (user_id) WHERE read_at IS NULL;
 
@@ -247,33 +274,126 @@ CREATE TABLE notified_devices (
     PRIMARY KEY (user_id, device)
 ) STRICT, WITHOUT ROWID;
 
--- Connections that a client can resume. The key is a hash of the client's private session id.
-CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL UNIQUE,
-    -- The socket of the process that owns the session. Calls of former owners have no effect.
-    owner INTEGER NOT NULL,
-    sid TEXT NOT NULL,
+-- Moderation --------------------------------------------------------------------------------------
+
+-- Bans and mutes. They end at `until` by themselves; a trim deletes the ended ones.
+CREATE TABLE sanctions (
+    -- 0 for all rooms.
+    room_id INTEGER NOT NULL,
     user_id TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    -- When the connection was lost; null while it is connected.
-    lost_at INTEGER
+    -- 0 ban, 1 mute.
+    kind INTEGER NOT NULL,
+    -- The largest number for one without an end.
+    until INTEGER NOT NULL,
+    reason TEXT,
+    -- The moderator, or the API key as `key:NAME`.
+    actor TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sanctions_user ON sanctions (user_id);
+CREATE INDEX sanctions_until ON sanctions (until);
+
+-- Rooms that are frozen or in slow mode.
+CREATE TABLE room_rules (
+    room_id INTEGER PRIMARY KEY,
+    frozen INTEGER NOT NULL,
+    -- Milliseconds between two messages of one user; 0 without slow mode.
+    slow_mode INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX sessions_lost ON sessions (lost_at) WHERE lost_at IS NOT NULL;
-CREATE INDEX sessions_user ON sessions (user_id, lost_at) WHERE lost_at IS NOT NULL;
-
--- Rooms a session is subscribed to, each with the newest entry at that time. The row of a deleted room
--- stays, which marks the session as incomplete.
-CREATE TABLE session_rooms (
-    session_id INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+-- The time of each user's last message in rooms that are in slow mode.
+CREATE TABLE last_sends (
     room_id INTEGER NOT NULL,
-    after INTEGER NOT NULL,
-    -- The membership (see members) under which the session subscribed. A number, since the clock may be set
-    -- back.
-    membership INTEGER NOT NULL,
-    PRIMARY KEY (session_id, room_id)
+    user_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Users whom a user has blocked.
+CREATE TABLE blocks (
+    user_id TEXT NOT NULL,
+    blocked_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, blocked_id)
+) STRICT, WITHOUT ROWID;
+-- Finds the blocks against the author of a message.
+CREATE INDEX blocks_blocked ON blocks (blocked_id);
+
+-- Messages that users have reported, until moderators resolve them and retention removes them.
+CREATE TABLE reports (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    room_id INTEGER NOT NULL,
+    room TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    reporter TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    -- What the reporter says about it.
+    comment TEXT,
+    -- JSON of the message at the time of the report, which later edits do not change.
+    message TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    -- 0 open, 1 dismissed, 2 message deleted, 3 author muted, 4 author banned.
+    state INTEGER NOT NULL DEFAULT 0,
+    resolved_at INTEGER,
+    -- The API key as `key:NAME`.
+    resolved_by TEXT
+) STRICT;
+CREATE UNIQUE INDEX reports_message ON reports (room_id, seq, reporter);
+CREATE INDEX reports_state ON reports (state, id);
+CREATE INDEX reports_reporter ON reports (reporter, at);
+CREATE INDEX reports_author ON reports (author);
+CREATE INDEX reports_at ON reports (at);
+
+-- Tokens, erasures and the audit log --------------------------------------------------------------
+
+-- Tokens of a user issued before this time are invalid.
+CREATE TABLE revocations (
+    user_id TEXT PRIMARY KEY,
+    before INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX revocations_before ON revocations (before);
+
+-- Erasures of users that have begun and not ended, so that a crash does not stop them halfway.
+CREATE TABLE erasures (
+    user_id TEXT PRIMARY KEY,
+    -- The id that stands for the user from now on.
+    alias TEXT NOT NULL,
+    -- Whether the texts of the user's messages stay.
+    anonymise INTEGER NOT NULL,
+    -- Tokens of the user issued before this time are invalid.
+    before INTEGER NOT NULL,
+    -- The run that carries it out. All others change nothing.
+    owner TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Revocations of erased users, by a hash of the user's id.
+CREATE TABLE erased_users (
+    hash TEXT PRIMARY KEY,
+    before INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The audit log: changes that API keys and moderators made. Rows are only added, and removed by age.
+-- AUTOINCREMENT: ids ascend in the order of commits.
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    -- The moderator, or the API key as `key:NAME`.
+    actor TEXT NOT NULL,
+    -- The call, such as `PUT /rooms/{room}` or `chat:moderate`.
+    action TEXT NOT NULL,
+    -- The room and the user that it concerns.
+    room TEXT,
+    user_id TEXT,
+    -- Status of the answer, as in HTTP.
+    status INTEGER NOT NULL,
+    -- JSON of what the call changed.
+    before TEXT,
+    after TEXT
+) STRICT;
+
+-- The outbox: records for webhooks and streams ----------------------------------------------------
 
 -- Records for webhooks and streams: one row for each record and sink.
 CREATE TABLE outbox (
@@ -282,7 +402,7 @@ CREATE TABLE outbox (
     id TEXT NOT NULL,
     sink TEXT NOT NULL,
     -- 0 message.created, 1 message.undelivered, 2 user.online, 3 user.offline, 4 room.created, 5
-    -- room.emptied.
+    -- room.emptied, 6 message.reported.
     kind INTEGER NOT NULL,
     at INTEGER NOT NULL,
     -- 0 pending, 1 delivered, 2 dead.
@@ -302,7 +422,6 @@ CREATE TABLE outbox (
     -- About the bytes that the record takes, for limits and fair shares.
     bytes INTEGER NOT NULL
 ) STRICT;
-
 CREATE INDEX outbox_pending ON outbox (sink, due_at) WHERE state = 0;
 CREATE INDEX outbox_settled ON outbox (state, due_at) WHERE state <> 0;
 CREATE INDEX outbox_id ON outbox (id);
@@ -310,6 +429,8 @@ CREATE INDEX outbox_id ON outbox (id);
 CREATE INDEX outbox_message ON outbox (room_id, seq) WHERE seq IS NOT NULL;
 -- Counts records and bytes, and finds the oldest record, without reading the records.
 CREATE INDEX outbox_size ON outbox (sink, state, bytes, at);
+-- Finds the records of the reports of a deleted room's messages.
+CREATE INDEX outbox_reported ON outbox (room_id) WHERE kind = 6;
 
 -- The members who have not acknowledged the message of a record, so that its body is stored once for all of
 -- them.
@@ -331,7 +452,6 @@ CREATE TABLE delivery_checks (
     is_last INTEGER NOT NULL,
     PRIMARY KEY (room_id, seq)
 ) STRICT, WITHOUT ROWID;
-
 CREATE INDEX delivery_checks_due ON delivery_checks (due_at);
 
 -- Members whom the first check reported as undelivered.
@@ -350,37 +470,8 @@ CREATE TABLE online_users (
     since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Bans and mutes. They end at `until` by themselves; a trim deletes the ended ones.
-CREATE TABLE sanctions (
-    -- 0 for all rooms.
-    room_id INTEGER NOT NULL,
-    user_id TEXT NOT NULL,
-    -- 0 ban, 1 mute.
-    kind INTEGER NOT NULL,
-    -- The largest number for one without an end.
-    until INTEGER NOT NULL,
-    reason TEXT,
-    -- The moderator, or the API key as `key:NAME`.
-    actor TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    PRIMARY KEY (room_id, user_id, kind)
-) STRICT, WITHOUT ROWID;
+-- Upkeep ------------------------------------------------------------------------------------------
 
-CREATE INDEX sanctions_user ON sanctions (user_id);
-CREATE INDEX sanctions_until ON sanctions (until);
-
--- Rooms that are frozen or in slow mode.
-CREATE TABLE room_rules (
-    room_id INTEGER PRIMARY KEY,
-    frozen INTEGER NOT NULL,
-    -- Milliseconds between two messages of one user; 0 without slow mode.
-    slow_mode INTEGER NOT NULL
-) STRICT;
-
--- The time of each user's last message in rooms that are in slow mode.
-CREATE TABLE last_sends (
-    room_id INTEGER NOT NULL,
-    user_id TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    PRIMARY KEY (room_id, user_id)
-) STRICT, WITHOUT ROWID;
+-- One row that health checks update.
+CREATE TABLE health_probe (id INTEGER PRIMARY KEY CHECK (id = 1), writes INTEGER NOT NULL) STRICT;
+INSERT INTO health_probe (id, writes) VALUES (1, 0);

@@ -135,6 +135,7 @@ macro_rules! store_contract {
             outbox::each_sink_receives_its_kinds,
             outbox::without_sinks_nothing_is_written,
             outbox::a_settled_record_is_not_due,
+            outbox::a_record_from_a_clock_that_was_ahead_is_due,
             outbox::a_retry_of_a_message_makes_no_second_record,
             outbox::acknowledgements_are_checked_twice,
             outbox::a_mark_withdraws_pending_records,
@@ -195,6 +196,7 @@ macro_rules! store_contract {
             personal_data::a_user_whose_id_is_the_name_of_a_field_is_erased_as_others_are,
             personal_data::the_reported_messages_of_an_erased_user_leave_the_outbox,
             personal_data::an_erasure_that_has_begun_survives_a_restart,
+            personal_data::a_run_that_has_lost_its_claim_changes_nothing,
             personal_data::a_user_can_do_nothing_while_they_are_erased,
             model::it_behaves_like_a_plain_list,
         }

@@ -23,6 +23,7 @@ fn with(sinks: Vec<Sink>) -> Options {
             first_check_ms: 5,
             last_check_ms: 30,
             members_max: 3,
+            ..OutboxOptions::default()
         },
         ..Options::default()
     }
@@ -158,6 +159,49 @@ pub async fn a_settled_record_is_not_due(harness: &dyn Harness) -> Outcome {
         [two.n],
         "settled once"
     );
+    Ok(())
+}
+
+pub async fn a_record_from_a_clock_that_was_ahead_is_due(harness: &dyn Harness) -> Outcome {
+    let options = OutboxOptions {
+        retry_max_ms: 1_000,
+        ..OutboxOptions::to_one_sink()
+    };
+    let store = harness.open(Options {
+        outbox: options,
+        ..Options::default()
+    });
+    let ids = |events: Vec<Record>| events.iter().map(|record| record.n).collect::<Vec<_>>();
+    let online = |user: &str, at| LifecycleEvent::UserOnline {
+        user: user.into(),
+        name: None,
+        at,
+    };
+    let outbox = outbox(&store)?;
+    outbox
+        .record(vec![online("now", 9_000), online("ahead", 500_000)])
+        .await?;
+    let records = outbox.due("all", 600_000, 9).await?;
+    let [now, ahead] = &records[..] else {
+        panic!("{records:?}")
+    };
+    let retry = Fate::Retry {
+        at: 11_000,
+        error: "down".into(),
+    };
+    settle(&store, now.n, retry, 10_000).await?;
+    // The clock steps back. A retry waits for its time, and nothing waits longer than the longest retry.
+    assert_eq!(ids(outbox.due("all", 10_000, 9).await?), [ahead.n]);
+    assert_eq!(outbox.next_due("all", 10_000).await?, Some(11_000));
+    assert_eq!(ids(outbox.due("all", 11_000, 9).await?), [now.n, ahead.n]);
+    assert_eq!(ids(outbox.due("all", 11_000, 1).await?), [now.n]);
+    let retry = Fate::Retry {
+        at: 11_500,
+        error: "down".into(),
+    };
+    settle(&store, ahead.n, retry, 11_000).await?;
+    assert_eq!(ids(outbox.due("all", 11_000, 9).await?), [now.n]);
+    assert_eq!(outbox.next_due("all", 11_000).await?, Some(11_500));
     Ok(())
 }
 

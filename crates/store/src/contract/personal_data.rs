@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     AuditPage, AuditRecord, DeliveredMark, EntryKind, Erasure, ErasureStep, ExportPart, ExportValue,
-    ModerationAct, NewNotification, NewReport, NewSession, Options, ProfileChange, Range, RecordKind,
+    ModerationAct, NewNotification, NewReport, NewSession, Options, Outage, ProfileChange, Range, RecordKind,
     Rejected, RoomId, Sanction, SanctionKind, SessionKey, Store, StoreError,
 };
 
@@ -22,6 +22,7 @@ fn erasure() -> Erasure {
         alias: ALIAS.into(),
         anonymise: true,
         before: 5_000,
+        owner: "node/1".into(),
     }
 }
 
@@ -106,6 +107,11 @@ async fn fill(store: &dyn Store, room: RoomId) -> Outcome {
     };
     store.put_profile(USER, &profile, 2).await?;
     store.report(report_of(room, 2, USER, 1), QUOTA).await?;
+    let about = NewReport {
+        author: USER.into(),
+        ..report_of(room, 1, "carl", 1)
+    };
+    store.report(about, QUOTA).await?;
     for record in [record("key:a", Some(USER)), record(USER, None)] {
         store.record_audit(record).await?;
     }
@@ -158,7 +164,7 @@ async fn carry_out(store: &dyn Store, erasure: Erasure) -> Outcome {
             from = next;
         }
     }
-    store.end_erasure(&erasure.user_id).await
+    store.end_erasure(&erasure).await
 }
 
 pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outcome {
@@ -175,6 +181,7 @@ pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outco
         ExportPart::Session,
         ExportPart::Sanction,
         ExportPart::Report,
+        ExportPart::Reported,
         ExportPart::Member(room),
         ExportPart::Reaction(room),
         ExportPart::Mention(room),
@@ -190,6 +197,7 @@ pub async fn an_export_has_all_rows_about_a_user(harness: &dyn Harness) -> Outco
         let column = (name.to_owned(), ExportValue::Text(text.into()));
         assert!(rows.iter().any(|row| row.1.contains(&column)), "{name}: {rows:?}");
     }
+    assert!(!format!("{rows:?}").contains("carl"), "reporters stay unnamed");
     Ok(())
 }
 
@@ -310,7 +318,7 @@ pub async fn an_erasure_that_has_begun_survives_a_restart(harness: &dyn Harness)
     };
     assert_eq!(store.begin_erasure(again).await?, expected);
     assert_eq!(store.revoked(USER).await?, Some(6_000));
-    store.end_erasure(USER).await?;
+    store.end_erasure(&erasure()).await?;
     assert_eq!(store.erasures().await?, []);
     assert_eq!(store.forget_revocations(7_000).await?, 1);
     assert_eq!(store.revoked(USER).await?, None);
@@ -330,8 +338,65 @@ pub async fn a_user_can_do_nothing_while_they_are_erased(harness: &dyn Harness) 
     assert_eq!(store.join(other, USER, 2).await?, None);
     done(&*store, message(lobby, "bob", None, "hi")).await?;
     assert!(store.join(other, "bob", 2).await?.is_some());
-    store.end_erasure(USER).await?;
+    store.end_erasure(&erasure()).await?;
     done(&*store, message(lobby, USER, None, "back again")).await?;
     assert!(store.join(other, USER, 3).await?.is_some());
+    Ok(())
+}
+
+/// What a run does to the rows of [`fill`] and to the log.
+async fn try_all(store: &dyn Store, room: RoomId, run: &Erasure) -> Result<(), StoreError> {
+    for step in [
+        ErasureStep::Entries(room),
+        ErasureStep::Room(room),
+        ErasureStep::Control(room),
+        ErasureStep::User,
+        ErasureStep::Notifications,
+        ErasureStep::Audit,
+    ] {
+        let lost = store.erase(run, step, 0).await;
+        assert_eq!(lost, Err(Outage::Fenced.into()), "{step:?}");
+    }
+    let control = message(room, "node", None, USER);
+    let lost = store.append_in_erasure(run, control).await;
+    assert_eq!(lost, Err(Outage::Fenced.into()));
+    assert_eq!(store.end_erasure(run).await, Err(Outage::Fenced.into()));
+    Ok(())
+}
+
+pub async fn a_run_that_has_lost_its_claim_changes_nothing(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "lobby").await?.id;
+    fill(&*store, room).await?;
+    let first = store.begin_erasure(erasure()).await?;
+    let second = Erasure {
+        owner: "node/2".into(),
+        anonymise: false,
+        before: 9_000,
+        ..erasure()
+    };
+    assert_eq!(
+        store.begin_erasure(second.clone()).await?,
+        first,
+        "the first has it"
+    );
+    assert_eq!(store.revoked(USER).await?, Some(5_000));
+    assert!(!store.take_over_erasure(USER, "node/3", "node/2").await?);
+    assert!(store.take_over_erasure(USER, "node/1", "node/2").await?);
+    assert!(!store.take_over_erasure(USER, "node/1", "node/3").await?);
+    let (rows, head) = (export(&*store).await?, store.log_head());
+    try_all(&*store, room, &first).await?;
+    assert_eq!((export(&*store).await?, store.log_head()), (rows, head));
+    assert_eq!(store.begin_erasure(second.clone()).await?, second);
+    let control = message(room, "node", None, "{}");
+    let appended = store.append_in_erasure(&second, control).await?;
+    assert_eq!(appended.first_position, store.log_head().position);
+    carry_out(&*store, second.clone()).await?;
+    assert_eq!(export(&*store).await?, []);
+    // Neither of them works on after the end.
+    for run in [first, second] {
+        try_all(&*store, room, &run).await?;
+    }
+    assert_eq!(store.erasures().await?, []);
     Ok(())
 }

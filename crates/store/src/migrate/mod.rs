@@ -27,16 +27,15 @@ use self::{
 };
 use crate::StoreError;
 
-/// The tables of the schema that hold any text.
+/// The columns of the schema that hold text, each with its table.
 #[cfg(test)]
-pub(crate) fn tables_with_text() -> impl Iterator<Item = &'static str> {
-    let has_text = |table: &&Table| {
-        table
-            .columns
-            .iter()
-            .any(|column| column.kind == tables::Kind::Text)
-    };
-    TABLES.iter().filter(has_text).map(|table| table.name)
+pub(crate) fn text_columns() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let columns = TABLES
+        .iter()
+        .flat_map(|table| table.columns.iter().map(|column| (table.name, column)));
+    columns
+        .filter(|(_, column)| column.kind == tables::Kind::Text)
+        .map(|(table, column)| (table, column.name))
 }
 
 /// Rows per transaction.

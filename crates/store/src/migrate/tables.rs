@@ -123,6 +123,7 @@ pub(super) static TABLES: [Table; 33] = [
     table!("reports", Some("id"), [Int "id"], Int "room_id", Text "room", Int "seq", Text "author", Text "reporter",
         Text "reason", Text "comment", Text "message", Int "at", Int "state", Int "resolved_at", Text "resolved_by"),
     table!("blocks", None, [Text "user_id", Text "blocked_id"], Int "at"),
-    table!("erasures", None, [Text "user_id"], Text "alias", Int "anonymise", Int "before"),
+    table!("erasures", None, [Text "user_id"], Text "alias", Int "anonymise", Int "before",
+        Text "owner"),
     table!("erased_users", None, [Text "hash"], Int "before"),
 ];

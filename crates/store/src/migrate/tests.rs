@@ -251,6 +251,7 @@ async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
         alias: "erased-1".into(),
         anonymise: true,
         before: 70,
+        owner: "node/1".into(),
     };
     store.begin_erasure(erasure).await?;
     let slowed = entry(room, "ann", EntryKind::Message, None, "\"slow\"");

@@ -50,6 +50,10 @@ pub(crate) const fn sql(part: ExportPart) -> &'static str {
             "SELECT id, room, seq, author, reason, comment, at, state, resolved_at FROM reports
              WHERE reporter = $1 AND id > $2 ORDER BY id LIMIT $3"
         }
+        ExportPart::Reported => {
+            "SELECT id, room, seq, reason, message, at, state, resolved_at FROM reports
+             WHERE author = $1 AND id > $2 ORDER BY id LIMIT $3"
+        }
         ExportPart::Audit => {
             "SELECT id, at, actor, action, room, user_id, status, before, after FROM audit
              WHERE (user_id = $1 OR actor = $1) AND id > $2 ORDER BY id LIMIT $3"

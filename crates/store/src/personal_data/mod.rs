@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+pub use self::erase::is_field;
 pub(crate) use self::{
     erase::{keys, statements},
     export::sql as export_sql,
@@ -24,6 +25,8 @@ pub struct Erasure {
     pub anonymise: bool,
     /// Tokens of the user issued before this time are invalid.
     pub before: i64,
+    /// The run that carries it out: a name that no other run has. Only the owner may erase anything.
+    pub owner: String,
 }
 
 /// A part of an erasure.
@@ -77,6 +80,8 @@ pub enum ExportPart {
     Block,
     /// Messages that the user has reported.
     Report,
+    /// Reports of the user's messages, without what tells who made them.
+    Reported,
     /// Records of the audit log, by or about the user.
     Audit,
     /// Records for webhooks and streams.
@@ -99,7 +104,7 @@ pub enum ExportPart {
 
 impl ExportPart {
     /// The parts that belong to no room.
-    pub const OF_USER: [Self; 13] = [
+    pub const OF_USER: [Self; 14] = [
         Self::User,
         Self::Usage,
         Self::Revocation,
@@ -110,6 +115,7 @@ impl ExportPart {
         Self::Sanction,
         Self::Block,
         Self::Report,
+        Self::Reported,
         Self::Audit,
         Self::Outbox,
         Self::Undelivered,
@@ -160,6 +166,27 @@ pub enum ExportValue {
     /// A text.
     Text(String),
 }
+
+/// The columns of an [`Erasure`].
+pub(crate) const ERASURES: &str = "SELECT user_id, alias, anonymise, before, owner FROM erasures";
+
+/// Notes an erasure. One that another run owns stays as it is.
+pub(crate) const NOTE: &str =
+    "INSERT INTO erasures AS e (user_id, alias, anonymise, before, owner) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (user_id) DO UPDATE SET
+        anonymise = CASE WHEN excluded.anonymise < e.anonymise THEN excluded.anonymise ELSE e.anonymise END,
+        before = CASE WHEN excluded.before > e.before THEN excluded.before ELSE e.before END
+    WHERE e.owner = excluded.owner";
+
+/// Revokes the tokens of an erased user. The user's id is hashed.
+pub(crate) const REVOKE: &str = "INSERT INTO erased_users AS e (hash, before) VALUES ($1, $2)
+    ON CONFLICT (hash) DO UPDATE SET before = excluded.before WHERE e.before < excluded.before";
+
+/// Gives an erasure to another owner.
+pub(crate) const TAKE_OVER: &str = "UPDATE erasures SET owner = $1 WHERE user_id = $2 AND owner = $3";
+
+/// Forgets an erasure.
+pub(crate) const END: &str = "DELETE FROM erasures WHERE user_id = $1 AND owner = $2";
 
 /// Rooms whose ids are in a window of this size are looked at together.
 pub(crate) const ROOMS_WINDOW: i64 = 5_000;

@@ -15,11 +15,12 @@ use super::{
     value::{Columns as _, text},
 };
 use crate::{
-    Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, PersonalData, RoomId, RoomsAbout, StoreError,
-    personal_data::{ROOMS_ABOUT, ROOMS_WINDOW, export_sql, hash, keys, statements},
+    AppendResult, Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, NewEntry, Outage, PersonalData,
+    RoomId, RoomsAbout, StoreError,
+    personal_data::{
+        END, ERASURES, NOTE, REVOKE, ROOMS_ABOUT, ROOMS_WINDOW, TAKE_OVER, export_sql, hash, keys, statements,
+    },
 };
-
-const PENDING: &str = "SELECT user_id, alias, anonymise, before FROM erasures";
 
 fn erasure(row: &Row) -> Result<Erasure, Failure> {
     Ok(Erasure {
@@ -27,34 +28,44 @@ fn erasure(row: &Row) -> Result<Erasure, Failure> {
         alias: row.text(1)?,
         anonymise: row.int(2)? != 0,
         before: row.int(3)?,
+        owner: row.text(4)?,
     })
 }
 
 async fn begin(conn: &Conn, erasure: &Erasure) -> Result<Vec<Row>, Failure> {
-    const NOTE: &str = "INSERT INTO erasures AS e (user_id, alias, anonymise, before) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (user_id) DO UPDATE SET anonymise = least(e.anonymise, excluded.anonymise),
-            before = greatest(e.before, excluded.before)";
-    const REVOKE: &str = "INSERT INTO erased_users AS e (hash, before) VALUES ($1, $2)
-        ON CONFLICT (hash) DO UPDATE SET before = greatest(e.before, excluded.before)";
     let user = text(&erasure.user_id);
     conn.begin().await?;
     // An append that has not seen the erasure commits before it, and the steps to come see its entries.
     conn.one(LOCK, &[]).await?;
     let anonymise = i64::from(erasure.anonymise);
-    conn.run(NOTE, &[&user, &text(&erasure.alias), &anonymise, &erasure.before])
-        .await?;
-    conn.run(REVOKE, &[&hash(&erasure.user_id), &erasure.before])
-        .await?;
+    let (alias, owner) = (text(&erasure.alias), text(&erasure.owner));
     let noted = conn
-        .rows(&format!("{PENDING} WHERE user_id = $1"), &[&user])
+        .run(NOTE, &[&user, &alias, &anonymise, &erasure.before, &owner])
+        .await?;
+    if noted == 1 {
+        conn.run(REVOKE, &[&hash(&erasure.user_id), &erasure.before])
+            .await?;
+    }
+    let noted = conn
+        .rows(&format!("{ERASURES} WHERE user_id = $1"), &[&user])
         .await?;
     conn.commit().await?;
     Ok(noted)
 }
 
+/// Keeps the erasure with its owner until the transaction ends. Fails if the owner is another run.
+pub(super) async fn lock_owned(conn: &Conn, erasure: &Erasure) -> Result<(), Failure> {
+    const SQL: &str = "SELECT 1 FROM erasures WHERE user_id = $1 AND owner = $2 FOR SHARE";
+    let owned = conn
+        .row(SQL, &[&text(&erasure.user_id), &text(&erasure.owner)])
+        .await?;
+    owned.map(drop).ok_or_else(|| Outage::Fenced.into())
+}
+
 /// Carries out one commit's worth of a step.
 async fn erase(conn: &Conn, erasure: &Erasure, step: ErasureStep, from: i64) -> Result<Option<i64>, Failure> {
     conn.begin().await?;
+    lock_owned(conn, erasure).await?;
     if let ErasureStep::Entries(room) | ErasureStep::Room(room) | ErasureStep::Control(room) = step
         && rooms::lock(conn, room).await?.is_none()
     {
@@ -137,8 +148,14 @@ impl PersonalData for PostgresStore {
         Ok(self.checked(noted)?.unwrap_or(new))
     }
 
+    async fn take_over_erasure(&self, user: &str, from: &str, to: &str) -> Result<bool, StoreError> {
+        let conn = self.conn().await?;
+        let taken = conn.run(TAKE_OVER, &[&text(to), &text(user), &text(from)]).await;
+        Ok(self.checked(taken)? == 1)
+    }
+
     async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
-        let rows = self.checked(self.conn().await?.rows(PENDING, &[]).await)?;
+        let rows = self.checked(self.conn().await?.rows(ERASURES, &[]).await)?;
         self.checked(rows.iter().map(erasure).collect())
     }
 
@@ -152,9 +169,22 @@ impl PersonalData for PostgresStore {
         self.checked(self::erase(&conn, erasure, step, from).await)
     }
 
-    async fn end_erasure(&self, user: &str) -> Result<(), StoreError> {
-        const SQL: &str = "DELETE FROM erasures WHERE user_id = $1";
+    async fn append_in_erasure(
+        &self,
+        erasure: &Erasure,
+        control: NewEntry,
+    ) -> Result<AppendResult, StoreError> {
+        self.counted(self.appender.append_in_erasure(erasure.clone(), control).await)
+    }
+
+    async fn end_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
         let conn = self.conn().await?;
-        self.checked(conn.run(SQL, &[&text(user)]).await).map(drop)
+        let ended = conn
+            .run(END, &[&text(&erasure.user_id), &text(&erasure.owner)])
+            .await;
+        if self.checked(ended)? == 0 {
+            return self.counted(Err(Outage::Fenced.into()));
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The schema of the database, and requirements on the PostgreSQL server.
 
+use refinery::Runner;
 use tokio_postgres::Client;
 
 use super::{
@@ -18,25 +19,40 @@ const LOCK: i64 = 0x726f_6f6d_6675_6c01;
 /// Oldest server version: `gen_random_uuid` came with 13.
 const OLDEST: i32 = 130_000;
 
+/// The migrations that lead to the schema of this build.
+pub(super) fn migrations() -> Runner {
+    embedded::migrations::runner()
+}
+
 /// The newest schema version that this build supports.
 pub(crate) fn supported_version() -> i64 {
-    newest(&embedded::migrations::runner())
+    newest(&migrations())
 }
 
 /// Connects for a server or a migration: creates or upgrades the schema. Fails if the schema is newer.
 pub(crate) async fn prepare(connector: &Connector) -> Result<Client, StoreError> {
+    prepare_with(connector, &migrations()).await
+}
+
+pub(super) async fn prepare_with(connector: &Connector, migrations: &Runner) -> Result<Client, StoreError> {
     let mut client = connect(connector).await?;
-    state_of(&client, connector.answer_timeout())
+    state_of(&client, migrations, connector.answer_timeout())
         .await?
         .check_upgradable()?;
-    migrate(&mut client).await.map_err(|why| migrating(&*why))?;
+    migrate(&mut client, migrations)
+        .await
+        .map_err(|why| migrating(&*why))?;
     Ok(client)
 }
 
 /// Connects to an existing store. Never creates or changes a table.
 pub(super) async fn existing(connector: &Connector) -> Result<Client, StoreError> {
+    existing_with(connector, &migrations()).await
+}
+
+pub(super) async fn existing_with(connector: &Connector, migrations: &Runner) -> Result<Client, StoreError> {
     let client = connect(connector).await?;
-    state_of(&client, connector.answer_timeout())
+    state_of(&client, migrations, connector.answer_timeout())
         .await?
         .check_current()?;
     Ok(client)
@@ -45,7 +61,7 @@ pub(super) async fn existing(connector: &Connector) -> Result<Client, StoreError
 /// The state of the database's schema.
 pub(super) async fn state(connector: &Connector) -> Result<SchemaState, StoreError> {
     let client = connect(connector).await?;
-    state_of(&client, connector.answer_timeout()).await
+    state_of(&client, &migrations(), connector.answer_timeout()).await
 }
 
 async fn connect(connector: &Connector) -> Result<Client, StoreError> {
@@ -59,7 +75,11 @@ async fn connect(connector: &Connector) -> Result<Client, StoreError> {
     }
 }
 
-async fn state_of(client: &Client, answer_timeout: AnswerTimeout) -> Result<SchemaState, StoreError> {
+async fn state_of(
+    client: &Client,
+    migrations: &Runner,
+    answer_timeout: AnswerTimeout,
+) -> Result<SchemaState, StoreError> {
     const TABLE: &str = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
     const VERSION: &str = "SELECT max(version)::bigint FROM refinery_schema_history";
     let row = answer_timeout.wait(client.query_one(TABLE, &[])).await?;
@@ -70,7 +90,7 @@ async fn state_of(client: &Client, answer_timeout: AnswerTimeout) -> Result<Sche
     } else {
         None
     };
-    Ok(SchemaState::compare(found, supported_version()))
+    Ok(SchemaState::compare(found, newest(migrations)))
 }
 
 /// Fails while `roomful migrate` has copied only a part into the database.
@@ -113,13 +133,16 @@ async fn unfit(client: &Client, answer_timeout: AnswerTimeout) -> Result<Option<
     })
 }
 
-async fn migrate(client: &mut Client) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn migrate(
+    client: &mut Client,
+    migrations: &Runner,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // Building an index may take long, and so may waiting for another node that builds one.
     let unlimited =
         "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
     client.batch_execute(unlimited).await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
-    let migrated = embedded::migrations::runner().run_async(client).await;
+    let migrated = migrations.run_async(client).await;
     client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await?;
     let limited = "RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout";
     client.batch_execute(limited).await?;

@@ -63,7 +63,7 @@ impl Write for Moderate {
 
 /// Appends the entry that announces a change, then makes the change. Without the entry, nothing happens.
 /// `room` is one that must exist.
-fn announce<'c>(
+pub(super) fn announce<'c>(
     batch: &mut Batch<'c>,
     room: Option<RoomId>,
     control: &NewEntry,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use refinery::Runner;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig, functions::FunctionFlags,
 };
@@ -15,22 +16,31 @@ mod embedded {
 /// Prepared statements kept per connection; more than this engine has.
 const CACHED_STATEMENTS: usize = 128;
 
+/// The migrations that lead to the schema of this build.
+pub(super) fn migrations() -> Runner {
+    embedded::migrations::runner()
+}
+
 /// The newest schema version that this build supports.
 pub(crate) fn supported_version() -> i64 {
-    schema::newest(&embedded::migrations::runner())
+    schema::newest(&migrations())
 }
 
 /// Opens the file for a server: creates the file and its folder, and upgrades the schema. Fails if the
 /// schema is newer.
 pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
+    writer_with(path, &migrations())
+}
+
+pub(super) fn writer_with(path: &Path, migrations: &Runner) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_folder(folder)
             .map_err(|error| setup(path, &format_args!("cannot create its folder: {error}")))?;
     }
     let mut conn = open_writable(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-    let state = schema_of(&conn).map_err(|error| setup(path, &error))?;
+    let state = schema_of(&conn, migrations).map_err(|error| setup(path, &error))?;
     state.check_upgradable()?;
-    embedded::migrations::runner()
+    migrations
         .run(&mut conn)
         .map_err(|error| setup(path, &format_args!("cannot upgrade its schema: {error}")))?;
     Ok(conn)
@@ -38,11 +48,15 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens an existing store for writing. Never creates a file, a table or a schema.
 pub(crate) fn existing(path: &Path) -> Result<Connection, StoreError> {
+    existing_with(path, &migrations())
+}
+
+pub(super) fn existing_with(path: &Path, migrations: &Runner) -> Result<Connection, StoreError> {
     if !path.is_file() {
         SchemaState::Missing.check_current()?;
     }
     let conn = open_writable(path, OpenFlags::empty())?;
-    let state = schema_of(&conn).map_err(|error| setup(path, &error))?;
+    let state = schema_of(&conn, migrations).map_err(|error| setup(path, &error))?;
     state.check_current()?;
     Ok(conn)
 }
@@ -56,12 +70,12 @@ pub(crate) fn schema_state(path: &Path) -> Result<SchemaState, StoreError> {
     let read = || {
         let conn = Connection::open_with_flags(path, flags)?;
         prepare_any(&conn)?;
-        schema_of(&conn)
+        schema_of(&conn, &migrations())
     };
     read().map_err(|error| setup(path, &error))
 }
 
-fn schema_of(conn: &Connection) -> rusqlite::Result<SchemaState> {
+fn schema_of(conn: &Connection, migrations: &Runner) -> rusqlite::Result<SchemaState> {
     const TABLE: &str =
         "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history'";
     const VERSION: &str = "SELECT max(version) FROM refinery_schema_history";
@@ -70,7 +84,7 @@ fn schema_of(conn: &Connection) -> rusqlite::Result<SchemaState> {
         Some(()) => conn.query_row(VERSION, [], |row| row.get(0))?,
         None => None,
     };
-    Ok(SchemaState::compare(found, supported_version()))
+    Ok(SchemaState::compare(found, schema::newest(migrations)))
 }
 
 fn open_writable(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::ValueRef};
 
-use super::{SqliteStore, batch::Batch, statement::execute, write::Write};
+use super::{SqliteStore, append::announce, batch::Batch, statement::execute, write::Write};
 use crate::{
-    Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, PersonalData, RoomId, RoomsAbout, Store as _,
-    StoreError,
-    personal_data::{ROOMS_ABOUT, ROOMS_WINDOW, export_sql, hash, keys, statements},
+    AppendResult, Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, NewEntry, Outage, PersonalData,
+    RoomId, RoomsAbout, Store as _, StoreError,
+    personal_data::{
+        END, ERASURES, NOTE, REVOKE, ROOMS_ABOUT, ROOMS_WINDOW, TAKE_OVER, export_sql, hash, keys, statements,
+    },
 };
-
-const PENDING: &str = "SELECT user_id, alias, anonymise, before FROM erasures";
 
 /// The time before which the tokens of an erased user are invalid.
 pub(super) fn erased_before(conn: &Connection, user: &str) -> rusqlite::Result<Option<i64>> {
@@ -25,6 +25,7 @@ fn erasure(row: &Row<'_>) -> rusqlite::Result<Erasure> {
         alias: row.get(1)?,
         anonymise: row.get(2)?,
         before: row.get(3)?,
+        owner: row.get(4)?,
     })
 }
 
@@ -34,27 +35,68 @@ impl Write for Begin {
     type Answer = Erasure;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Erasure> {
-        const NOTE: &str = "INSERT INTO erasures (user_id, alias, anonymise, before) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT (user_id) DO UPDATE SET anonymise = min(anonymise, excluded.anonymise),
-                before = max(before, excluded.before)";
-        const REVOKE: &str = "INSERT INTO erased_users (hash, before) VALUES (?1, ?2)
-            ON CONFLICT (hash) DO UPDATE SET before = max(before, excluded.before)";
         let Erasure {
             user_id,
             alias,
             anonymise,
             before,
+            owner,
         } = &self.0;
         *batch.unmoderated = false;
         let conn = batch.conn;
-        conn.prepare_cached(NOTE)?
-            .execute(params![user_id, alias, anonymise, before])?;
-        conn.prepare_cached(REVOKE)?
-            .execute(params![hash(user_id), before])?;
-        conn.prepare_cached(&format!("{PENDING} WHERE user_id = ?1"))?
+        let noted = conn
+            .prepare_cached(NOTE)?
+            .execute(params![user_id, alias, anonymise, before, owner])?;
+        if noted == 1 {
+            conn.prepare_cached(REVOKE)?
+                .execute(params![hash(user_id), before])?;
+        }
+        conn.prepare_cached(&format!("{ERASURES} WHERE user_id = ?1"))?
             .query_row([user_id], erasure)
     }
 }
+
+struct TakeOver {
+    user: String,
+    from: String,
+    to: String,
+}
+
+impl Write for TakeOver {
+    type Answer = bool;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
+        let Self { user, from, to } = self;
+        let taken = batch.conn.prepare_cached(TAKE_OVER)?.execute([to, user, from])?;
+        Ok(taken == 1)
+    }
+}
+
+/// Whether the run that works on this erasure still owns it.
+fn is_owned(conn: &Connection, erasure: &Erasure) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM erasures WHERE user_id = ?1 AND owner = ?2")?
+        .exists([&erasure.user_id, &erasure.owner])
+}
+
+/// A control entry of an erasure.
+struct AppendInErasure {
+    erasure: Erasure,
+    control: NewEntry,
+}
+
+impl Write for AppendInErasure {
+    type Answer = Owned<AppendResult>;
+
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Owned<AppendResult>> {
+        if !is_owned(batch.conn, &self.erasure)? {
+            return Ok(Err(Outage::Fenced));
+        }
+        announce(batch, None, &self.control, |_| Ok(())).map(Ok)
+    }
+}
+
+/// The answer of a change that needs the ownership of an erasure.
+type Owned<T> = Result<T, Outage>;
 
 struct Erase {
     erasure: Erasure,
@@ -63,10 +105,13 @@ struct Erase {
 }
 
 impl Write for Erase {
-    type Answer = Option<i64>;
+    type Answer = Owned<Option<i64>>;
 
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Option<i64>> {
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Owned<Option<i64>>> {
         let conn = batch.conn;
+        if !is_owned(conn, &self.erasure)? {
+            return Ok(Err(Outage::Fenced));
+        }
         let start = match keys(self.step) {
             None => None,
             Some(keys) => {
@@ -75,7 +120,7 @@ impl Write for Erase {
                     .prepare_cached(keys.first)?
                     .query_row(params_from_iter(params), |row| row.get::<_, Option<i64>>(0))?;
                 if first.is_none() {
-                    return Ok(None);
+                    return Ok(Ok(None));
                 }
                 first
             }
@@ -84,22 +129,20 @@ impl Write for Erase {
         let end = statements(&self.erasure, self.step, start.unwrap_or_default(), |statement| {
             execute(conn, &statement).map(drop)
         })?;
-        Ok(start.map(|_| end))
+        Ok(Ok(start.map(|_| end)))
     }
 }
 
-struct End(String);
+struct End(Erasure);
 
 impl Write for End {
-    type Answer = ();
+    type Answer = Owned<()>;
 
-    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+    fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<Owned<()>> {
         batch.erased = true;
-        batch
-            .conn
-            .prepare_cached("DELETE FROM erasures WHERE user_id = ?1")?
-            .execute([&self.0])?;
-        Ok(())
+        let Erasure { user_id, owner, .. } = &self.0;
+        let ended = batch.conn.prepare_cached(END)?.execute([user_id, owner])?;
+        Ok(if ended == 1 { Ok(()) } else { Err(Outage::Fenced) })
     }
 }
 
@@ -174,8 +217,13 @@ impl PersonalData for SqliteStore {
         self.write(Begin(erasure)).await
     }
 
+    async fn take_over_erasure(&self, user: &str, from: &str, to: &str) -> Result<bool, StoreError> {
+        let [user, from, to] = [user, from, to].map(str::to_owned);
+        self.write(TakeOver { user, from, to }).await
+    }
+
     async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
-        self.read(|conn| conn.prepare_cached(PENDING)?.query_map([], erasure)?.collect())
+        self.read(|conn| conn.prepare_cached(ERASURES)?.query_map([], erasure)?.collect())
             .await
     }
 
@@ -186,11 +234,25 @@ impl PersonalData for SqliteStore {
         from: i64,
     ) -> Result<Option<i64>, StoreError> {
         let erasure = erasure.clone();
-        self.write(Erase { erasure, step, from }).await
+        self.counted(
+            self.write(Erase { erasure, step, from })
+                .await?
+                .map_err(Into::into),
+        )
     }
 
-    async fn end_erasure(&self, user: &str) -> Result<(), StoreError> {
-        self.write(End(user.to_owned())).await
+    async fn append_in_erasure(
+        &self,
+        erasure: &Erasure,
+        control: NewEntry,
+    ) -> Result<AppendResult, StoreError> {
+        let erasure = erasure.clone();
+        let appended = self.write(AppendInErasure { erasure, control }).await?;
+        self.counted(appended.map_err(Into::into))
+    }
+
+    async fn end_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
+        self.counted(self.write(End(erasure.clone())).await?.map_err(Into::into))
     }
 
     async fn compact(&self) -> Result<bool, StoreError> {

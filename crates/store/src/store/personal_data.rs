@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::{Erasure, ErasureStep, ExportPart, ExportRow, RoomId, RoomsAbout, StoreError};
+use crate::{
+    AppendResult, Erasure, ErasureStep, ExportPart, ExportRow, NewEntry, RoomId, RoomsAbout, StoreError,
+};
 
 /// The data of single users, over all tables.
 #[async_trait]
@@ -20,19 +22,33 @@ pub trait PersonalData: Send + Sync {
     ) -> Result<Vec<ExportRow>, StoreError>;
 
     /// Notes that a user is to be erased, and revokes their tokens. Answers the erasure that is to be carried
-    /// out: an earlier one of the same user keeps its alias.
+    /// out: an earlier one of the same user keeps its alias. If another run owns that, nothing changes.
     async fn begin_erasure(&self, erasure: Erasure) -> Result<Erasure, StoreError>;
+
+    /// Gives an erasure to the run `to`, if the run `from` owns it. From then on, all other calls of `from`
+    /// about the erasure fail with [`crate::Outage::Fenced`] and change nothing. Answers false if `from` does
+    /// not own it.
+    async fn take_over_erasure(&self, user: &str, from: &str, to: &str) -> Result<bool, StoreError>;
 
     /// The erasures that have begun and not ended.
     async fn erasures(&self) -> Result<Vec<Erasure>, StoreError>;
 
     /// Carries out one commit's worth of a step, from the key `from` on. Answers the key to go on from;
-    /// `None` at the end of the step. Steps may be repeated.
+    /// `None` at the end of the step. Steps may be repeated. Fails with [`crate::Outage::Fenced`] if another
+    /// run owns the erasure, or if it has ended.
     async fn erase(&self, erasure: &Erasure, step: ErasureStep, from: i64)
     -> Result<Option<i64>, StoreError>;
 
-    /// Forgets an erasure after its last step.
-    async fn end_erasure(&self, user: &str) -> Result<(), StoreError>;
+    /// Appends a control entry, which may name the user. Fails like [`Self::erase`], so that no such entry
+    /// follows the step that removes them.
+    async fn append_in_erasure(
+        &self,
+        erasure: &Erasure,
+        control: NewEntry,
+    ) -> Result<AppendResult, StoreError>;
+
+    /// Forgets an erasure after its last step. Fails like [`Self::erase`].
+    async fn end_erasure(&self, erasure: &Erasure) -> Result<(), StoreError>;
 
     /// Removes what deleted rows leave in unused parts of the database file, if the engine does not do so by
     /// itself and the file is at most [`compact_up_to`](crate::Options::compact_up_to) bytes. Other writes

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod departure;
+mod erasure;
 mod faulty;
 mod notifications;
 mod presence;

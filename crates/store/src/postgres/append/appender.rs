@@ -6,12 +6,14 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{load, write};
 use crate::{
-    AppendResult, FencingTokens, LogPosition, ModerationAct, NewEntry, Options, Outage, Rejected, RoomId,
-    StoreError,
+    AppendResult, Erasure, FencingTokens, LogPosition, ModerationAct, NewEntry, Options, Outage, Rejected,
+    RoomId, StoreError,
     append::{Limits, Plan, Reservations, statements},
     group_commit::{Commit, GroupCommit, Job, Pending, Weight},
     metrics::Metrics,
-    postgres::{conn::Step, failure::Failure, generation::LogState, moderation, pool::Pool, rooms},
+    postgres::{
+        conn::Step, failure::Failure, generation::LogState, moderation, personal_data, pool::Pool, rooms,
+    },
     queue,
 };
 
@@ -36,6 +38,8 @@ enum Along {
     /// Deletes a room.
     Removal(RoomId),
     Moderation(ModerationAct),
+    /// Changes nothing, and fails if another run owns the erasure.
+    Erasure(Erasure),
 }
 
 impl Job for Append {
@@ -132,6 +136,15 @@ impl Appender {
         self.submit(vec![control], Some(Along::Moderation(act))).await
     }
 
+    /// Appends a control entry of an erasure, if its run still owns it.
+    pub(in crate::postgres) async fn append_in_erasure(
+        &self,
+        erasure: Erasure,
+        control: NewEntry,
+    ) -> Result<AppendResult, StoreError> {
+        self.submit(vec![control], Some(Along::Erasure(erasure))).await
+    }
+
     async fn submit(&self, entries: Vec<NewEntry>, along: Option<Along>) -> Result<AppendResult, StoreError> {
         let token = self.fence.token()?;
         let (pending, answer) = Pending::new(Append {
@@ -203,6 +216,10 @@ impl Committer {
         let room_exists = match along {
             Some(Along::Removal(room)) => rooms::lock_to_remove(&conn, *room).await?,
             Some(Along::Moderation(act)) => moderation::lock(&conn, act).await?,
+            Some(Along::Erasure(erasure)) => {
+                personal_data::lock_owned(&conn, erasure).await?;
+                true
+            }
             None => true,
         };
         if !room_exists {
@@ -227,7 +244,7 @@ impl Committer {
         let along = match along.filter(|_| appended) {
             Some(Along::Removal(room)) => rooms::removal(*room).collect(),
             Some(Along::Moderation(act)) => statements(act).into_iter().map(Step::from).collect(),
-            None => Vec::new(),
+            Some(Along::Erasure(_)) | None => Vec::new(),
         };
         let steps = write::steps(&mut plan, node, along, &options.outbox);
         conn.send(&steps).await?;

@@ -1,5 +1,7 @@
 //! The sinks' side of the outbox: lifecycle events in, due records out, outcomes back.
 
+use tokio_postgres::types::ToSql;
+
 use super::{
     super::{
         conn::Conn,
@@ -10,7 +12,8 @@ use super::{
     COLUMNS, Recorded, records, write,
 };
 use crate::{
-    LifecycleEvent, OnlineUser, OutboxOptions, Outcome, Record, RecordKind, Settled, outbox::RecordContent,
+    LifecycleEvent, OnlineUser, OutboxOptions, Outcome, Record, RecordKind, Settled,
+    outbox::{NEXT_DUE, RecordContent, due_sql},
 };
 
 /// Records lifecycle events. Returns whether records were written.
@@ -92,19 +95,20 @@ pub(super) async fn online(conn: &Conn, after: &str, limit: u32) -> Result<Vec<O
     online.collect()
 }
 
-pub(super) async fn due(conn: &Conn, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, Failure> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = $1 AND due_at <= $2
-         ORDER BY due_at, n LIMIT $3"
-    );
-    let rows = conn.rows(&sql, &[&text(sink), &now, &i64::from(limit)]).await?;
+pub(super) async fn due(
+    conn: &Conn,
+    sink: &str,
+    now: i64,
+    latest: i64,
+    limit: u32,
+) -> Result<Vec<Record>, Failure> {
+    let params: [&(dyn ToSql + Sync); 4] = [&text(sink), &now, &i64::from(limit), &latest];
+    let rows = conn.rows(&due_sql(COLUMNS), &params).await?;
     records(conn, &rows).await
 }
 
-pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64) -> Result<Option<i64>, Failure> {
-    const SQL: &str =
-        "SELECT due_at FROM outbox WHERE state = 0 AND sink = $1 AND due_at > $2 ORDER BY due_at LIMIT 1";
-    let row = conn.row(SQL, &[&text(sink), &now]).await?;
+pub(super) async fn next_due(conn: &Conn, sink: &str, now: i64, latest: i64) -> Result<Option<i64>, Failure> {
+    let row = conn.row(NEXT_DUE, &[&text(sink), &now, &latest]).await?;
     row.map(|row| row.int(0)).transpose()
 }
 

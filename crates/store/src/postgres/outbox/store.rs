@@ -39,11 +39,13 @@ impl Outbox for PostgresStore {
         if !self.checked(leases::take(&conn, sink, self.shared.log_state.node(), span).await)? {
             return Ok(Vec::new());
         }
-        self.checked(delivery::due(&conn, sink, now, limit).await)
+        let latest = self.shared.options.outbox.latest_due(now);
+        self.checked(delivery::due(&conn, sink, now, latest, limit).await)
     }
 
     async fn next_due(&self, sink: &str, now: i64) -> Result<Option<i64>, StoreError> {
-        self.checked(delivery::next_due(&self.conn().await?, sink, now).await)
+        let latest = self.shared.options.outbox.latest_due(now);
+        self.checked(delivery::next_due(&self.conn().await?, sink, now, latest).await)
     }
 
     async fn settle(&self, settled: Vec<Settled>, now: i64) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! The contract on a real PostgreSQL, one database for each case, and tests of this engine: restored
-//! databases (`generation`), replaced ones (`replaced`), outages (`outages`), TLS (`tls`) and frozen
-//! servers (`silence`).
+//! databases (`generation`), replaced ones (`replaced`), older ones (`upgrade`), outages (`outages`), TLS
+//! (`tls`) and frozen servers (`silence`).
 
 mod nodes;
 
@@ -40,6 +40,7 @@ mod outages;
 mod replaced;
 mod silence;
 mod tls;
+mod upgrade;
 
 mod contract {
     use super::Database;

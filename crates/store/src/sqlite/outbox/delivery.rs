@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     LifecycleEvent, OnlineUser, Outcome, Record, RecordKind, Settled,
-    outbox::RecordContent,
+    outbox::{NEXT_DUE, RecordContent, due_sql},
     sqlite::{
         batch::Batch,
         write::{Weight, Write},
@@ -93,24 +93,30 @@ pub(super) fn online(conn: &Connection, after: &str, limit: u32) -> rusqlite::Re
     .collect()
 }
 
-pub(super) fn due(conn: &Connection, sink: &str, now: i64, limit: u32) -> rusqlite::Result<Vec<Record>> {
+pub(super) fn due(
+    conn: &Connection,
+    sink: &str,
+    now: i64,
+    latest: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Record>> {
     let mut records = conn
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM outbox WHERE state = 0 AND sink = ?1 AND due_at <= ?2
-             ORDER BY due_at, n LIMIT ?3"
-        ))?
-        .query_map(params![sink, now, limit], record)?
+        .prepare_cached(&due_sql(COLUMNS))?
+        .query_map(params![sink, now, limit, latest], record)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     fill_recipients(conn, &mut records)?;
     Ok(records)
 }
 
-pub(super) fn next_due(conn: &Connection, sink: &str, now: i64) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached(
-        "SELECT due_at FROM outbox WHERE state = 0 AND sink = ?1 AND due_at > ?2 ORDER BY due_at LIMIT 1",
-    )?
-    .query_row(params![sink, now], |row| row.get(0))
-    .optional()
+pub(super) fn next_due(
+    conn: &Connection,
+    sink: &str,
+    now: i64,
+    latest: i64,
+) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached(NEXT_DUE)?
+        .query_row(params![sink, now, latest], |row| row.get(0))
+        .optional()
 }
 
 pub(super) struct Settle {

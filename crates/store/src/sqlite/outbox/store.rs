@@ -25,14 +25,15 @@ impl Outbox for SqliteStore {
     }
 
     async fn due(&self, sink: &str, now: i64, limit: u32) -> Result<Vec<Record>, StoreError> {
-        let sink = sink.to_owned();
-        self.read(move |conn| delivery::due(conn, &sink, now, limit))
+        let (sink, latest) = (sink.to_owned(), self.outbox.latest_due(now));
+        self.read(move |conn| delivery::due(conn, &sink, now, latest, limit))
             .await
     }
 
     async fn next_due(&self, sink: &str, now: i64) -> Result<Option<i64>, StoreError> {
-        let sink = sink.to_owned();
-        self.read(move |conn| delivery::next_due(conn, &sink, now)).await
+        let (sink, latest) = (sink.to_owned(), self.outbox.latest_due(now));
+        self.read(move |conn| delivery::next_due(conn, &sink, now, latest))
+            .await
     }
 
     async fn settle(&self, settled: Vec<Settled>, now: i64) -> Result<(), StoreError> {

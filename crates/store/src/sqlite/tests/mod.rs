@@ -50,6 +50,7 @@ mod fair_reads;
 mod flat_reads;
 mod full_disk;
 mod generation;
+mod upgrade;
 
 mod contract {
     use super::File;
