@@ -88,6 +88,8 @@ pub(crate) struct App {
     /// Locked for a user and room while the membership changes: a join on one device and a leave on another
     /// take effect one after the other, in store, room and presence alike.
     pub(crate) memberships: KeyedMutex,
+    /// Rooms whose backend sets all members: one such call at a time.
+    pub(crate) member_lists: KeyedMutex,
     /// Held during an erasure, so that two never meet in the same rows.
     pub(crate) erasures: tokio::sync::Mutex<()>,
     /// Notified when an erasure of this node has failed, and is to be resumed.

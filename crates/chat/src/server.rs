@@ -315,6 +315,7 @@ impl App {
             )),
             keys: RandomState::new(),
             memberships: KeyedMutex::new(MEMBERSHIP_LOCKS),
+            member_lists: KeyedMutex::new(64),
             erasures: tokio::sync::Mutex::default(),
             erasure_interrupted: tokio::sync::Notify::new(),
             expiries: Mutex::default(),

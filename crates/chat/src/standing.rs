@@ -81,7 +81,9 @@ fn standing(role: Role, restrictions: Restrictions, now: i64) -> Standing {
         last_send,
         mute,
     } = restrictions;
-    let next_send = last_send.map_or(now, |last| last.saturating_add(rules.slow_mode_ms));
+    // A time far ahead comes from a clock that was set back since then. It binds nobody.
+    let last_send = last_send.filter(|last| last.saturating_sub(now) <= rules.slow_mode_ms);
+    let next_send = last_send.map_or(now, |last| last.min(now).saturating_add(rules.slow_mode_ms));
     let wait = if role == Role::Member { next_send - now } else { 0 };
     Standing {
         role: role.into(),

@@ -73,7 +73,7 @@ pub use outbox::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxOptions, OutboxRetention,
     OutboxTrimmed, Outcome, Record, RecordKind, RecordState, Replay, Settled, Sink, UndeliveredReport,
 };
-pub use personal_data::{Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, RoomsAbout, is_field};
+pub use personal_data::{Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, RoomsAbout};
 pub use position::LogPosition;
 pub use reports::{NewReport, Report, ReportPage, ReportQuota, ReportState, Reported, Resolution};
 pub use rows::{

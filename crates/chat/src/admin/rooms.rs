@@ -128,6 +128,7 @@ async fn check_members(
 /// Makes exactly these users the members of a private room. Nobody can join it meanwhile.
 async fn set_members(app: &App, name: &RoomName, members: &HashSet<UserId>) -> Result<(), ChatError> {
     let room = existing(app, name.as_str()).await?;
+    let _one_list = app.member_lists.lock(room.id).await;
     for user in members {
         if app.store.member(room.id, user).await?.is_none() {
             put(app, &room, user, None).await?;

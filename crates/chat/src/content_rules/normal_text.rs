@@ -4,6 +4,8 @@ use std::{borrow::Cow, ops::Range};
 
 use unicode_normalization::{UnicodeNormalization as _, char::canonical_combining_class};
 
+use crate::types::is_ignorable;
+
 /// A normalised text. Its segments are the base characters with everything that belongs to them.
 pub(super) struct NormalText<'a> {
     text: Cow<'a, str>,
@@ -19,7 +21,9 @@ impl<'a> NormalText<'a> {
             return Self::same(original, original.to_ascii_lowercase().into());
         }
         Self::by_segment(original, |segment, text| {
-            let visible = segment.nfkd().filter(|c| !is_ignorable(*c));
+            // Before and after: the forms of some invisible characters are letters.
+            let visible = segment.chars().filter(|c| !is_ignorable(*c));
+            let visible = visible.nfkd().filter(|c| !is_ignorable(*c));
             // Upper case first: it unites letters such as "ß" and "ss", and "ς" and "σ".
             text.extend(visible.flat_map(char::to_uppercase).flat_map(char::to_lowercase));
         })
@@ -131,14 +135,4 @@ pub(super) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
 fn continues(c: char) -> bool {
     !c.is_ascii()
         && (canonical_combining_class(c) != 0 || is_ignorable(c) || matches!(c, '\u{1160}'..='\u{11ff}'))
-}
-
-/// Characters that readers do not see: soft hyphen, zero-width and direction characters, variation selectors.
-fn is_ignorable(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }

@@ -36,6 +36,8 @@ fn masks_replace_exactly_the_characters_of_whole_words() {
         // Invisible characters do not hide a word, and go with it.
         ("b\u{200b}a\u{ad}d", "***"),
         ("\u{200b}bad", "\u{200b}***"),
+        ("b\u{3164}ad", "***"),
+        ("b\u{2800}ad", "***"),
         // No spaces between words, or endings.
         ("考试\u{4f5c}\u{5f0a}了", "考试**了"),
         ("바보야, 밥", "**야, 밥"),

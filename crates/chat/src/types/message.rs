@@ -37,7 +37,8 @@ pub struct Metadata(Box<RawValue>);
 
 impl Metadata {
     /// What metadata must be, as the end of a sentence.
-    pub const RULE: &str = "must be an object, nested at most 64 levels deep";
+    pub const RULE: &str = "must be an object, nested at most 64 levels deep, with whole characters and \
+        numbers that fit into 64 bits";
 
     /// Takes a JSON value, if it follows [`Metadata::RULE`].
     pub fn new(json: Box<RawValue>) -> Option<Self> {
@@ -46,7 +47,11 @@ impl Metadata {
 
     /// Whether it follows [`Metadata::RULE`]. What is read from a body or a store may not.
     pub(crate) fn is_valid(&self) -> bool {
-        self.0.get().starts_with('{') && depth(self.0.get()) <= METADATA_DEPTH
+        let json = self.0.get();
+        // Half a surrogate pair and `1e999` are JSON that many clients cannot read.
+        json.starts_with('{')
+            && depth(json) <= METADATA_DEPTH
+            && serde_json::from_str::<serde_json::Value>(json).is_ok()
     }
 
     /// The length of the JSON text, in bytes.

@@ -14,6 +14,7 @@ mod user_id;
 pub use claims::{Claims, RoomPattern, Visibility};
 pub use limits::Limits;
 pub use message::{Change, Draft, MAX_SEQ, Metadata};
+pub(crate) use names::is_ignorable;
 pub(crate) use notification::Notice;
 pub use notification::{Notified, Notify};
 pub use numbers::whole_number;

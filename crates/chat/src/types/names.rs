@@ -145,7 +145,7 @@ fn is_control(c: char) -> bool {
 /// Unicode's `Default_Ignorable_Code_Point` (UAX 44): zero-width characters, bidi controls, variation
 /// selectors, tags and fillers. They show nothing on their own. The blank braille pattern shows nothing
 /// either.
-const fn is_ignorable(c: char) -> bool {
+pub(crate) const fn is_ignorable(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'

@@ -71,10 +71,6 @@ async fn the_backends_profile_wins_over_older_tokens_and_is_announced() {
         .await;
     let bob = server.joined("bob", "lobby").await;
     let stranger = server.joined("carol", "elsewhere").await;
-    // Their own first profiles.
-    for client in [&alice, &bob, &stranger] {
-        client.next_event("user:updated").await.unwrap();
-    }
     ok(alice.call("chat:join", &json!("lobby")).await);
 
     server.clock.advance(5_000);

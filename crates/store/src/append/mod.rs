@@ -30,7 +30,9 @@ pub(crate) use self::{
         BLOCKS, FORGET_SANCTIONS, MAY_ENTER, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF, room_deleted,
         statements,
     },
-    mutations::{FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep},
+    mutations::{
+        ERASE_ALL_EDITS, ERASE_EDITS, FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep,
+    },
     plan::{Limits, Loaded, Plan, PlannedEntry, Target},
     room_bounds::{RoomBounds, Sweep},
     touched::{Author, Touched},

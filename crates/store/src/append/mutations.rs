@@ -26,10 +26,13 @@ const EDIT: &str = "INSERT INTO message_states AS s (edit_seq, rewritten, room_i
     SELECT $1, $2, room_id, seq, user_id, 1 FROM entries WHERE room_id = $3 AND seq = $4
     ON CONFLICT (room_id, seq) DO UPDATE
         SET edit_seq = excluded.edit_seq, rewritten = excluded.rewritten, edits = s.edits + 1";
-/// Erases the earlier texts of an edited message.
 const REWRITE: &str = "UPDATE entries SET body = $1 WHERE room_id = $2 AND seq = $3";
-const ERASE_EDITS: &str =
+/// Erases the earlier texts of an edited message.
+pub(crate) const ERASE_EDITS: &str =
     "UPDATE entries SET body = '' WHERE room_id = $1 AND target = $2 AND kind = 1 AND seq < $3";
+/// Erases all texts of the edits of a message.
+pub(crate) const ERASE_ALL_EDITS: &str =
+    "UPDATE entries SET body = '' WHERE room_id = $1 AND target = $2 AND kind = 1";
 /// Erases everything that the message said, and counts the deletion for its author and for all.
 const DELETE: [&str; 11] = [
     "INSERT INTO deletion_counts AS c (room_id, user_id, size, last_seq, messages)
@@ -41,7 +44,7 @@ const DELETE: [&str; 11] = [
         SELECT room_id, seq, user_id, 1 FROM entries WHERE room_id = $1 AND seq = $2
         ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = NULL, deleted = 1",
     "UPDATE entries SET body = '' WHERE room_id = $1 AND seq = $2",
-    "UPDATE entries SET body = '' WHERE room_id = $1 AND target = $2 AND kind = 1",
+    ERASE_ALL_EDITS,
     // Rows that would count nothing go, since they tell who was mentioned.
     "DELETE FROM mention_counts WHERE room_id = $1
         AND user_id IN (SELECT user_id FROM mentions WHERE room_id = $1 AND seq = $2)

@@ -8,9 +8,9 @@ use super::{
     room, say,
 };
 use crate::{
-    AuditPage, AuditRecord, DeliveredMark, EntryKind, Erasure, ErasureStep, ExportPart, ExportValue,
-    ModerationAct, NewNotification, NewReport, NewSession, Options, Outage, ProfileChange, Range, RecordKind,
-    Rejected, RoomId, Sanction, SanctionKind, SessionKey, Store, StoreError,
+    AuditPage, AuditRecord, ChosenStatus, DeliveredMark, EntryKind, Erasure, ErasureStep, ExportPart,
+    ExportValue, ModerationAct, NewNotification, NewReport, NewSession, Options, Outage, ProfileChange,
+    Range, RecordKind, Rejected, RoomId, Sanction, SanctionKind, SessionKey, Store, StoreError,
 };
 
 const USER: &str = "al\"ice";
@@ -339,6 +339,21 @@ pub async fn a_user_can_do_nothing_while_they_are_erased(harness: &dyn Harness) 
     done(&*store, message(lobby, "bob", None, "hi")).await?;
     assert!(store.join(other, "bob", 2).await?.is_some());
     store.end_erasure(&erasure()).await?;
+    // What a closed connection still had to store stays out. A newer token brings the user back.
+    let before = erasure().before;
+    store
+        .set_status(USER, ChosenStatus::Busy, Some("late"), before - 1)
+        .await?;
+    assert!(
+        store
+            .take_profile(USER, Some("Late"), None, before - 1)
+            .await
+            .is_err()
+    );
+    assert_eq!(store.users(&[USER.to_owned()]).await?, []);
+    store.take_profile(USER, Some("New"), None, before).await?;
+    store.set_status(USER, ChosenStatus::Busy, None, before).await?;
+    assert_eq!(store.users(&[USER.to_owned()]).await?.len(), 1);
     done(&*store, message(lobby, USER, None, "back again")).await?;
     assert!(store.join(other, USER, 3).await?.is_some());
     Ok(())

@@ -1,10 +1,9 @@
 //! The statements of an erasure.
 //!
 //! Rows that only the user needs go. Rows that others need, such as the entries of a log without holes, stay
-//! under the alias. Ids inside of JSON are replaced as whole strings, but for the names of fields that the
-//! server writes: a user may have such an id.
+//! under the alias. JSON is read, changed and written back, see [`Rewrite`].
 
-use super::{Erasure, ErasureStep, json_string};
+use super::{Erasure, ErasureStep, json_string, rename::rename};
 use crate::{
     RoomId,
     append::{Param, Statement},
@@ -12,91 +11,6 @@ use crate::{
 
 /// Keys that one commit looks at.
 const SPAN: i64 = 500;
-/// Stands for the user's field while their id is replaced. JSON contains no such character.
-const MARK: &str = "\u{1}";
-/// The names of fields in the JSON that the server writes: entries, commands to other nodes, reports,
-/// notifications, records of the outbox and of the audit log.
-const FIELDS: &[&str] = &[
-    "BlockChanged",
-    "Disconnected",
-    "Joined",
-    "Left",
-    "Moderated",
-    "Notified",
-    "ProfileChanged",
-    "Revoked",
-    "RoomDeleted",
-    "StatusChosen",
-    "act",
-    "action",
-    "at",
-    "avatar",
-    "before",
-    "blocked",
-    "body",
-    "clientId",
-    "closed",
-    "count",
-    "createdAt",
-    "data",
-    "deleted",
-    "duplicate",
-    "editedAt",
-    "emoji",
-    "epoch",
-    "first",
-    "from",
-    "fromUserId",
-    "frozen",
-    "head",
-    "history",
-    "id",
-    "joinedAt",
-    "kind",
-    "logSeq",
-    "members",
-    "mentions",
-    "message",
-    "messages",
-    "metadata",
-    "name",
-    "notice",
-    "on",
-    "online",
-    "places",
-    "reactions",
-    "readSeq",
-    "reason",
-    "records",
-    "removed",
-    "replyTo",
-    "reporter",
-    "resolvedAt",
-    "resolvedBy",
-    "revokedBefore",
-    "role",
-    "room",
-    "seconds",
-    "seen_at",
-    "seq",
-    "shown",
-    "slowMode",
-    "state",
-    "status",
-    "text",
-    "title",
-    "until",
-    "user",
-    "userId",
-    "userIds",
-    "users",
-];
-/// Whether the JSON in the store may have fields of this name that the server writes. The erasure of a user
-/// of this name keeps them. All types that the caller stores as JSON must agree with it.
-pub fn is_field(name: &str) -> bool {
-    FIELDS.contains(&name)
-}
-
 /// A body that no node takes for a command.
 const NO_COMMAND: &str = r#"{"Disconnected":{"user":""}}"#;
 
@@ -105,12 +19,9 @@ const NO_COMMAND: &str = r#"{"Disconnected":{"user":""}}"#;
 enum Source {
     User,
     Alias,
-    /// The user and the alias as JSON strings.
+    /// The user as a JSON string. One with other escapes has a backslash.
     UserJson,
-    AliasJson,
-    /// The name of a field that is the user's id, with its colon; [`MARK`] if there is no such field.
-    Field,
-    Mark,
+    Backslash,
     /// The user and the alias as lines.
     UserLine,
     AliasLine,
@@ -119,12 +30,10 @@ enum Source {
     /// The span of keys.
     Start,
     End,
-    NoCommand,
     Anonymise,
 }
 use self::Source::{
-    Alias, AliasJson, AliasLine, Anonymise, End, Field, Mark, Newline, NoCommand, Room, Start, User,
-    UserJson, UserLine,
+    Alias, AliasLine, Anonymise, Backslash, End, Newline, Room, Start, User, UserJson, UserLine,
 };
 
 /// A statement and its parameters. SQLite numbers them by their first use, so `$1` comes first, and so on.
@@ -141,11 +50,6 @@ const ENTRIES: &[Sql] = &[
         "UPDATE entries SET user_id = $1, user_name = NULL, client_id = NULL
          WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND user_id = $5",
         &[Alias, Room, Start, End, User],
-    ),
-    (
-        "UPDATE entries SET body = replace(replace(replace(body, $1, $2), $3, $4), $2, $1)
-         WHERE room_id = $5 AND seq >= $6 AND seq < $7 AND body <> replace(body, $3, $4)",
-        &[Field, Mark, UserJson, AliasJson, Room, Start, End],
     ),
     (
         "UPDATE message_states SET author = $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND author = $5",
@@ -207,12 +111,6 @@ const ROOM: &[Sql] = &[
     ),
 ];
 
-const CONTROL: &[Sql] = &[(
-    "UPDATE entries SET body = $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND kind = 5
-        AND replace(body, $5, '') <> replace(replace(body, $5, ''), $6, '')",
-    &[NoCommand, Room, Start, End, Field, UserJson],
-)];
-
 const USER: &[Sql] = &[
     ("DELETE FROM sessions WHERE user_id = $1", &[User]),
     ("DELETE FROM notified_devices WHERE user_id = $1", &[User]),
@@ -235,11 +133,6 @@ const USER: &[Sql] = &[
         "UPDATE reports SET reporter = $1, comment = NULL WHERE reporter = $2",
         &[Alias, User],
     ),
-    (
-        "UPDATE reports SET message = replace(replace(replace(message, $1, $2), $3, $4), $2, $1)
-         WHERE message <> replace(message, $3, $4)",
-        &[Field, Mark, UserJson, AliasJson],
-    ),
     ("DELETE FROM blocks WHERE user_id = $1", &[User]),
     ("DELETE FROM blocks WHERE blocked_id = $1", &[User]),
     ("DELETE FROM users WHERE user_id = $1", &[User]),
@@ -257,11 +150,6 @@ const NOTIFICATIONS: &[Sql] = &[
          WHERE key >= $4 AND key < $5 AND $1 || users || $1 <> replace($1 || users || $1, $2, $3)",
         &[Newline, UserLine, AliasLine, Start, End],
     ),
-    (
-        "UPDATE notifications SET body = replace(replace(replace(body, $1, $2), $3, $4), $2, $1)
-         WHERE key >= $5 AND key < $6 AND body <> replace(body, $3, $4)",
-        &[Field, Mark, UserJson, AliasJson, Start, End],
-    ),
 ];
 
 /// Events about the user go, those about their messages name the alias.
@@ -274,11 +162,6 @@ const OUTBOX: &[Sql] = &[
         "UPDATE outbox SET user_id = $1, user_name = NULL, client_id = NULL
          WHERE n >= $2 AND n < $3 AND user_id = $4",
         &[Alias, Start, End, User],
-    ),
-    (
-        "UPDATE outbox SET body = replace(replace(replace(body, $1, $2), $3, $4), $2, $1)
-         WHERE n >= $5 AND n < $6 AND body <> replace(body, $3, $4)",
-        &[Field, Mark, UserJson, AliasJson, Start, End],
     ),
 ];
 
@@ -293,14 +176,98 @@ const AUDIT: &[Sql] = &[
         "UPDATE audit SET actor = $1 WHERE id >= $2 AND id < $3 AND actor = $4",
         &[Alias, Start, End, User],
     ),
-    (
-        "UPDATE audit SET before = replace(replace(replace(before, $1, $2), $3, $4), $2, $1),
-            after = replace(replace(replace(after, $1, $2), $3, $4), $2, $1)
-         WHERE id >= $5 AND id < $6
-            AND (before <> replace(before, $3, $4) OR after <> replace(after, $3, $4))",
-        &[Field, Mark, UserJson, AliasJson, Start, End],
-    ),
 ];
+
+/// JSON in which the user may be named. `select` answers keys and JSON of the rows that may name them.
+struct Rewrite {
+    select: Sql,
+    /// Sets the JSON `$1` of the row with the key `$2`, and in a room, `$3`.
+    update: &'static str,
+    /// Commands to other nodes go as a whole.
+    is_command: bool,
+}
+
+const ENTRY_JSON: Rewrite = Rewrite {
+    select: (
+        "SELECT seq, body FROM entries WHERE room_id = $1 AND seq >= $2 AND seq < $3
+            AND (body <> replace(body, $4, '') OR body <> replace(body, $5, ''))",
+        &[Room, Start, End, UserJson, Backslash],
+    ),
+    update: "UPDATE entries SET body = $1 WHERE seq = $2 AND room_id = $3",
+    is_command: false,
+};
+
+const COMMAND_JSON: Rewrite = Rewrite {
+    select: (
+        "SELECT seq, body FROM entries WHERE room_id = $1 AND seq >= $2 AND seq < $3 AND kind = 5
+            AND (body <> replace(body, $4, '') OR body <> replace(body, $5, ''))",
+        &[Room, Start, End, UserJson, Backslash],
+    ),
+    is_command: true,
+    ..ENTRY_JSON
+};
+
+const REPORT_JSON: Rewrite = Rewrite {
+    select: (
+        "SELECT id, message FROM reports
+         WHERE message <> replace(message, $1, '') OR message <> replace(message, $2, '')",
+        &[UserJson, Backslash],
+    ),
+    update: "UPDATE reports SET message = $1 WHERE id = $2",
+    is_command: false,
+};
+
+const NOTIFICATION_JSON: Rewrite = Rewrite {
+    select: (
+        "SELECT key, body FROM notifications WHERE key >= $1 AND key < $2
+            AND (body <> replace(body, $3, '') OR body <> replace(body, $4, ''))",
+        &[Start, End, UserJson, Backslash],
+    ),
+    update: "UPDATE notifications SET body = $1 WHERE key = $2",
+    is_command: false,
+};
+
+const OUTBOX_JSON: Rewrite = Rewrite {
+    select: (
+        "SELECT n, body FROM outbox WHERE n >= $1 AND n < $2
+            AND (body <> replace(body, $3, '') OR body <> replace(body, $4, ''))",
+        &[Start, End, UserJson, Backslash],
+    ),
+    update: "UPDATE outbox SET body = $1 WHERE n = $2",
+    is_command: false,
+};
+
+const AUDIT_BEFORE_JSON: Rewrite = Rewrite {
+    select: (
+        "SELECT id, before FROM audit WHERE id >= $1 AND id < $2
+            AND (before <> replace(before, $3, '') OR before <> replace(before, $4, ''))",
+        &[Start, End, UserJson, Backslash],
+    ),
+    update: "UPDATE audit SET before = $1 WHERE id = $2",
+    is_command: false,
+};
+
+const AUDIT_AFTER_JSON: Rewrite = Rewrite {
+    select: (
+        "SELECT id, after FROM audit WHERE id >= $1 AND id < $2
+            AND (after <> replace(after, $3, '') OR after <> replace(after, $4, ''))",
+        &[Start, End, UserJson, Backslash],
+    ),
+    update: "UPDATE audit SET after = $1 WHERE id = $2",
+    is_command: false,
+};
+
+const fn rewrites(step: ErasureStep) -> &'static [Rewrite] {
+    match step {
+        ErasureStep::Entries(_) => &[ENTRY_JSON],
+        ErasureStep::Control(_) => &[COMMAND_JSON],
+        ErasureStep::Room(_) => &[],
+        ErasureStep::User => &[REPORT_JSON],
+        ErasureStep::Notifications => &[NOTIFICATION_JSON],
+        ErasureStep::Outbox => &[OUTBOX_JSON],
+        ErasureStep::Audit => &[AUDIT_BEFORE_JSON, AUDIT_AFTER_JSON],
+    }
+}
 
 /// The keys that a step goes through, a span for each commit.
 pub(crate) struct Keys {
@@ -324,57 +291,123 @@ pub(crate) fn keys(step: ErasureStep) -> Option<Keys> {
     Some(Keys { first, room })
 }
 
-/// Calls `run` with each statement of a step for the keys from `start` on. Answers the end of the span.
-pub(crate) fn statements<E>(
-    erasure: &Erasure,
+/// One commit's worth of a step: the keys of a span.
+pub(crate) struct Span<'a> {
+    erasure: &'a Erasure,
     step: ErasureStep,
     start: i64,
-    mut run: impl FnMut(Statement<'_>) -> Result<(), E>,
-) -> Result<i64, E> {
-    let (list, room) = match step {
-        ErasureStep::Entries(room) => (ENTRIES, room),
-        ErasureStep::Room(room) => (ROOM, room),
-        ErasureStep::Control(room) => (CONTROL, room),
-        ErasureStep::User => (USER, 0),
-        ErasureStep::Notifications => (NOTIFICATIONS, 0),
-        ErasureStep::Outbox => (OUTBOX, 0),
-        ErasureStep::Audit => (AUDIT, 0),
-    };
-    #[cfg(feature = "planted-bugs")]
-    let list = match step {
-        ErasureStep::Entries(_) if crate::planted::is(crate::planted::Bug::KeepEntries) => &[],
-        _ => list,
-    };
-    let end = start.saturating_add(SPAN);
-    let (user, alias) = (&*erasure.user_id, &*erasure.alias);
-    let [user_json, alias_json] = [user, alias].map(json_string);
-    let field = if is_field(user) {
-        format!("{user_json}:")
-    } else {
-        MARK.to_owned()
-    };
-    let [user_line, alias_line] = [user, alias].map(|id| format!("\n{id}\n"));
-    for (sql, sources) in list {
-        let param = |source: &Source| match source {
-            User => Param::Text(user),
-            Alias => Param::Text(alias),
-            UserJson => Param::Text(&user_json),
-            AliasJson => Param::Text(&alias_json),
-            Field => Param::Text(&field),
-            Mark => Param::Text(MARK),
-            UserLine => Param::Text(&user_line),
-            AliasLine => Param::Text(&alias_line),
-            Newline => Param::Text("\n"),
-            Room => Param::Int(room),
-            Start => Param::Int(start),
-            End => Param::Int(end),
-            NoCommand => Param::Text(NO_COMMAND),
-            Anonymise => Param::Int(erasure.anonymise.into()),
-        };
-        let params = sources.iter().map(param).collect();
-        run(Statement { sql, params })?;
+    user_json: String,
+    /// The user and the alias as lines.
+    lines: [String; 2],
+}
+
+/// The rows that a [`Rewrite`] reads, and what becomes of them.
+pub(crate) struct JsonRows<'a> {
+    span: &'a Span<'a>,
+    rewrite: &'static Rewrite,
+}
+
+impl<'a> Span<'a> {
+    pub(crate) fn from(erasure: &'a Erasure, step: ErasureStep, start: i64) -> Self {
+        Self {
+            erasure,
+            step,
+            start,
+            user_json: json_string(&erasure.user_id),
+            lines: [&erasure.user_id, &erasure.alias].map(|id| format!("\n{id}\n")),
+        }
     }
-    Ok(end)
+
+    /// The first key behind the span.
+    pub(crate) const fn end(&self) -> i64 {
+        self.start.saturating_add(SPAN)
+    }
+
+    /// What to read, change and write back. Comes before [`Self::statements`].
+    pub(crate) fn json_rows(&self) -> impl Iterator<Item = JsonRows<'_>> {
+        let rows = |rewrite| JsonRows { span: self, rewrite };
+        let rewrites = rewrites(self.step).iter();
+        #[cfg(feature = "planted-bugs")]
+        let rewrites = rewrites.filter(|_| !self.keeps_entries());
+        rewrites.map(rows)
+    }
+
+    pub(crate) fn statements(&self) -> impl Iterator<Item = Statement<'_>> {
+        let list: &[Sql] = match self.step {
+            ErasureStep::Entries(_) => ENTRIES,
+            ErasureStep::Room(_) => ROOM,
+            ErasureStep::Control(_) => &[],
+            ErasureStep::User => USER,
+            ErasureStep::Notifications => NOTIFICATIONS,
+            ErasureStep::Outbox => OUTBOX,
+            ErasureStep::Audit => AUDIT,
+        };
+        #[cfg(feature = "planted-bugs")]
+        let list = if self.keeps_entries() { &[] } else { list };
+        list.iter().map(|sql| self.statement(*sql))
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    fn keeps_entries(&self) -> bool {
+        matches!(self.step, ErasureStep::Entries(_)) && crate::planted::is(crate::planted::Bug::KeepEntries)
+    }
+
+    fn room(&self) -> Option<RoomId> {
+        match self.step {
+            ErasureStep::Entries(room) | ErasureStep::Room(room) | ErasureStep::Control(room) => Some(room),
+            _ => None,
+        }
+    }
+
+    fn statement(&self, (sql, sources): Sql) -> Statement<'_> {
+        let param = |source: &Source| match source {
+            User => Param::Text(&self.erasure.user_id),
+            Alias => Param::Text(&self.erasure.alias),
+            UserJson => Param::Text(&self.user_json),
+            Backslash => Param::Text("\\"),
+            UserLine => Param::Text(&self.lines[0]),
+            AliasLine => Param::Text(&self.lines[1]),
+            Newline => Param::Text("\n"),
+            Room => Param::Int(self.room().unwrap_or_default()),
+            Start => Param::Int(self.start),
+            End => Param::Int(self.end()),
+            Anonymise => Param::Int(self.erasure.anonymise.into()),
+        };
+        Statement {
+            sql,
+            params: sources.iter().map(param).collect(),
+        }
+    }
+}
+
+impl<'a> JsonRows<'a> {
+    /// Answers a key and JSON for each row.
+    pub(crate) fn select(&self) -> Statement<'a> {
+        self.span.statement(self.rewrite.select)
+    }
+
+    /// The JSON without the user; `None` if it does not name them.
+    pub(crate) fn changed(&self, json: &str) -> Option<String> {
+        let Erasure { user_id, alias, .. } = self.span.erasure;
+        let renamed = rename(json, user_id, alias)?;
+        Some(if self.rewrite.is_command {
+            NO_COMMAND.to_owned()
+        } else {
+            renamed
+        })
+    }
+
+    /// Writes the changed JSON of the row with this key.
+    pub(crate) fn update<'j>(&self, key: i64, json: &'j str) -> Statement<'j> {
+        let room = self.span.room().map(Param::Int);
+        Statement {
+            sql: self.rewrite.update,
+            params: [Param::Text(json), Param::Int(key)]
+                .into_iter()
+                .chain(room)
+                .collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -424,8 +457,18 @@ mod tests {
 
     #[test]
     fn every_column_with_text_is_erased() {
-        let lists = [ENTRIES, ROOM, CONTROL, USER, NOTIFICATIONS, OUTBOX, AUDIT];
-        let statements: Vec<&str> = lists.iter().copied().flatten().map(|(sql, _)| *sql).collect();
+        let lists = [ENTRIES, ROOM, USER, NOTIFICATIONS, OUTBOX, AUDIT];
+        let statements = lists.iter().copied().flatten().map(|(sql, _)| *sql);
+        let rewrites = [
+            ENTRY_JSON,
+            REPORT_JSON,
+            NOTIFICATION_JSON,
+            OUTBOX_JSON,
+            AUDIT_BEFORE_JSON,
+            AUDIT_AFTER_JSON,
+        ];
+        let rewrites = rewrites.map(|rewrite| rewrite.update);
+        let statements: Vec<&str> = statements.chain(rewrites).collect();
         let mut kept: Vec<String> = text_columns()
             .filter(|(table, column)| !is_erased(&statements, table, column))
             .map(|(table, column)| format!("{table}.{column}"))

@@ -2,14 +2,14 @@
 
 mod erase;
 mod export;
+mod rename;
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-pub use self::erase::is_field;
 pub(crate) use self::{
-    erase::{keys, statements},
+    erase::{Span, keys},
     export::sql as export_sql,
 };
 use crate::RoomId;

@@ -136,6 +136,12 @@ impl Conn {
         Ok(answer?)
     }
 
+    /// Runs a statement and answers its rows.
+    pub(super) async fn rows_of(&self, step: &Step) -> Result<Vec<Row>, Failure> {
+        let params = step.params.iter().map(|param| &**param as &(dyn ToSql + Sync));
+        self.rows(step.sql, &params.collect::<Vec<_>>()).await
+    }
+
     pub(super) async fn rows(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
         let client = self.client()?;
         let statement = self.within(client.prepare_cached(sql)).await?;

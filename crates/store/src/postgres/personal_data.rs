@@ -18,7 +18,7 @@ use crate::{
     AppendResult, Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, NewEntry, Outage, PersonalData,
     RoomId, RoomsAbout, StoreError,
     personal_data::{
-        END, ERASURES, NOTE, REVOKE, ROOMS_ABOUT, ROOMS_WINDOW, TAKE_OVER, export_sql, hash, keys, statements,
+        END, ERASURES, NOTE, REVOKE, ROOMS_ABOUT, ROOMS_WINDOW, Span, TAKE_OVER, export_sql, hash, keys,
     },
 };
 
@@ -85,15 +85,20 @@ async fn erase(conn: &Conn, erasure: &Erasure, step: ErasureStep, from: i64) -> 
             first
         }
     };
+    let span = Span::from(erasure, step, start.unwrap_or_default());
     let mut steps = Vec::new();
-    let end = statements(erasure, step, start.unwrap_or_default(), |statement| {
-        steps.push(Step::from(statement));
-        Ok::<_, Failure>(())
-    })?;
+    for rows in span.json_rows() {
+        for row in conn.rows_of(&rows.select().into()).await? {
+            if let Some(json) = rows.changed(&row.text(1)?) {
+                steps.push(Step::from(rows.update(row.int(0)?, &json)));
+            }
+        }
+    }
+    steps.extend(span.statements().map(Step::from));
     // Together, since appends to the room wait meanwhile.
     steps.push(Step::new("COMMIT", Vec::new()));
     conn.send(&steps).await?;
-    Ok(start.map(|_| end))
+    Ok(start.map(|_| span.end()))
 }
 
 fn export_row(row: &Row) -> Result<ExportRow, Failure> {

@@ -87,23 +87,23 @@ async fn take_profile(
     avatar: Option<&str>,
     issued_at: i64,
 ) -> Result<UserRow, Failure> {
-    const SQL: &str = "INSERT INTO users AS u (user_id, name, avatar, last_seen) VALUES ($1, $2, $3, 0)
+    const SQL: &str = "INSERT INTO users AS u (user_id, name, avatar, last_seen)
+        SELECT CAST($1 AS text), CAST($2 AS text), CAST($3 AS text), 0
+        WHERE NOT EXISTS (SELECT 1 FROM erased_users e WHERE e.hash = $5 AND e.before > $4)
         ON CONFLICT (user_id) DO UPDATE SET
             name = coalesce(excluded.name, u.name), avatar = coalesce(excluded.avatar, u.avatar)
         WHERE u.profile_set_at <= $4";
-    conn.run(
-        SQL,
-        &[&text(user), &opt_text(name), &opt_text(avatar), &issued_at],
-    )
-    .await?;
+    let (id, name, avatar) = (text(user), opt_text(name), opt_text(avatar));
+    conn.run(SQL, &[&id, &name, &avatar, &issued_at, &hash(user)])
+        .await?;
     stored(conn, user).await
 }
 
-/// The row that a write has just made.
+/// The row that a write has just made, unless its user was erased meanwhile.
 async fn stored(conn: &Conn, user: &str) -> Result<UserRow, Failure> {
     let rows = get_all(conn, vec![vec![user.to_owned()]]).await?;
     let row = rows.into_iter().flatten().next();
-    row.ok_or_else(|| StoreError::Internal("a stored user is missing".into()).into())
+    row.ok_or_else(|| StoreError::Internal("the user was erased just now".into()).into())
 }
 
 /// A user seen at a time, with a name if known.
@@ -144,11 +144,14 @@ pub(super) async fn set_status(
     said: Option<&str>,
     at: i64,
 ) -> Result<(), Failure> {
-    const SQL: &str =
-        "INSERT INTO users AS u (user_id, last_seen, status, status_text) VALUES ($1, $2, $3, $4)
+    // A connection may still handle this event while its user is erased.
+    const SQL: &str = "INSERT INTO users AS u (user_id, last_seen, status, status_text)
+        SELECT CAST($1 AS text), CAST($2 AS bigint), CAST($3 AS bigint), CAST($4 AS text)
+        WHERE NOT EXISTS (SELECT 1 FROM erased_users e WHERE e.hash = $5 AND e.before > $2)
         ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, status_text = excluded.status_text,
             last_seen = greatest(excluded.last_seen, u.last_seen)";
-    conn.run(SQL, &[&text(user), &at, &status.number(), &opt_text(said)])
+    let (id, said) = (text(user), opt_text(said));
+    conn.run(SQL, &[&id, &at, &status.number(), &said, &hash(user)])
         .await
         .map(drop)
 }

@@ -7,8 +7,9 @@ use super::{SqliteStore, append::announce, batch::Batch, statement::execute, wri
 use crate::{
     AppendResult, Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, NewEntry, Outage, PersonalData,
     RoomId, RoomsAbout, Store as _, StoreError,
+    append::Statement,
     personal_data::{
-        END, ERASURES, NOTE, REVOKE, ROOMS_ABOUT, ROOMS_WINDOW, TAKE_OVER, export_sql, hash, keys, statements,
+        END, ERASURES, NOTE, REVOKE, ROOMS_ABOUT, ROOMS_WINDOW, Span, TAKE_OVER, export_sql, hash, keys,
     },
 };
 
@@ -126,11 +127,28 @@ impl Write for Erase {
             }
         };
         batch.erased = true;
-        let end = statements(&self.erasure, self.step, start.unwrap_or_default(), |statement| {
-            execute(conn, &statement).map(drop)
-        })?;
-        Ok(Ok(start.map(|_| end)))
+        let span = Span::from(&self.erasure, self.step, start.unwrap_or_default());
+        for rows in span.json_rows() {
+            for (key, json) in json_rows(conn, &rows.select())? {
+                if let Some(changed) = rows.changed(&json) {
+                    execute(conn, &rows.update(key, &changed))?;
+                }
+            }
+        }
+        for statement in span.statements() {
+            execute(conn, &statement)?;
+        }
+        Ok(Ok(start.map(|_| span.end())))
     }
+}
+
+/// Keys and JSON.
+fn json_rows(conn: &Connection, select: &Statement<'_>) -> rusqlite::Result<Vec<(i64, String)>> {
+    conn.prepare_cached(select.sql)?
+        .query_map(params_from_iter(&select.params), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect()
 }
 
 struct End(Erasure);

@@ -1,8 +1,10 @@
 //! Running the statements that both stores share.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
-use crate::append::{Param, Statement};
+use crate::append::{ERASE_ALL_EDITS, ERASE_EDITS, Param, Statement};
 
 impl ToSql for Param<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -15,8 +17,20 @@ impl ToSql for Param<'_> {
     }
 }
 
+/// The SQL with the index that SQLite must use. It has no statistics, and would read the whole room by the
+/// primary key.
+fn with_index(sql: &'static str) -> Cow<'static, str> {
+    match sql {
+        ERASE_EDITS | ERASE_ALL_EDITS => {
+            let indexed = "UPDATE entries INDEXED BY entries_edits SET ";
+            sql.replacen("UPDATE entries SET ", indexed, 1).into()
+        }
+        _ => sql.into(),
+    }
+}
+
 /// Answers how many rows were changed.
 pub(super) fn execute(conn: &Connection, statement: &Statement<'_>) -> rusqlite::Result<usize> {
-    conn.prepare_cached(statement.sql)?
+    conn.prepare_cached(&with_index(statement.sql))?
         .execute(rusqlite::params_from_iter(&statement.params))
 }

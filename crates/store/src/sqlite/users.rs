@@ -101,12 +101,14 @@ impl Write for TakeProfile {
             ON CONFLICT (user_id) DO UPDATE SET
                 name = coalesce(excluded.name, name), avatar = coalesce(excluded.avatar, avatar)
             WHERE profile_set_at <= ?4";
-        batch.conn.prepare_cached(SQL)?.execute(params![
-            self.user,
-            self.name,
-            self.avatar,
-            self.issued_at
-        ])?;
+        if erased_before(batch.conn, &self.user)?.is_none_or(|before| self.issued_at >= before) {
+            batch.conn.prepare_cached(SQL)?.execute(params![
+                self.user,
+                self.name,
+                self.avatar,
+                self.issued_at
+            ])?;
+        }
         get(batch.conn, &self.user)
     }
 }
@@ -126,6 +128,10 @@ impl Write for SetStatus {
             "INSERT INTO users (user_id, last_seen, status, status_text) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, status_text = excluded.status_text,
                 last_seen = max(excluded.last_seen, last_seen)";
+        // A connection may still handle this event while its user is erased.
+        if erased_before(batch.conn, &self.user)?.is_some_and(|before| self.at < before) {
+            return Ok(());
+        }
         batch
             .conn
             .prepare_cached(SQL)?
@@ -134,9 +140,9 @@ impl Write for SetStatus {
     }
 }
 
-/// The row that a write has just made.
+/// The row that a write has just made, unless its user was erased meanwhile.
 fn written(row: Option<UserRow>) -> Result<UserRow, StoreError> {
-    row.ok_or_else(|| StoreError::Internal("a stored user is missing".into()))
+    row.ok_or_else(|| StoreError::Internal("the user was erased just now".into()))
 }
 
 #[async_trait]

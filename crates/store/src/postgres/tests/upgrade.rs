@@ -4,7 +4,7 @@ use tokio::runtime::Handle;
 
 use super::{Database, SERVER, message};
 use crate::{
-    Log as _, Options, StoreError,
+    Options, StoreError,
     contract::Harness as _,
     postgres::{
         pool::Connector,

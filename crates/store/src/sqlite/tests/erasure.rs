@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{File, message, room};
+use super::{File, change, message, room};
 use crate::{
     EntryKind, Log as _, NewEntry, Options, OutboxOptions, Retention, RoomId, Rooms as _, Store as _,
     StoreError,
@@ -30,14 +30,6 @@ fn occurrences(file: &File) -> usize {
         windows.filter(|window| *window == SECRET.as_bytes()).count()
     });
     found.sum()
-}
-
-fn change(room: RoomId, kind: EntryKind, target: u64, body: &str) -> NewEntry {
-    NewEntry {
-        kind,
-        target: Some(target),
-        ..message(room, body)
-    }
 }
 
 /// A room with 30 secret messages, half of them edited, among others that stay.

@@ -1,4 +1,4 @@
-//! The cost of reads does not grow with what a room holds. SQLite's own steps are counted.
+//! The cost of reads and changes does not grow with what a room holds. SQLite's own steps are counted.
 
 use std::sync::{
     Arc,
@@ -7,13 +7,14 @@ use std::sync::{
 
 use rusqlite::Connection;
 
-use super::File;
+use super::{File, change};
 use crate::{
-    LogPosition, Missed, Options, Page, Range, RoomId,
-    append::Reservations,
+    EntryKind, LogPosition, Missed, NewEntry, Options, Page, Range, RoomId,
+    append::{Reservations, mutation},
     contract::{Harness as _, long_room},
     sqlite::{
-        batch::Batch, connection, history, inbox, members, positions, rooms, unread, write::Write as _,
+        batch::Batch, connection, history, inbox, members, positions, rooms, statement::execute, unread,
+        write::Write as _,
     },
 };
 
@@ -86,6 +87,17 @@ async fn steps(messages: u64) -> Vec<(&'static str, u64)> {
             positions::missed(conn, &ask)
         }
     };
+    let change = |kind| {
+        let entry = NewEntry {
+            replacement: Some("{}".into()),
+            ..change(room.id, kind, messages / 2, "{}")
+        };
+        let head = room.head;
+        move |conn: &Connection| {
+            let statements = mutation(&entry, head + 1);
+            statements.iter().try_for_each(|one| execute(conn, one).map(drop))
+        }
+    };
     let (head, middle) = (room.head, messages / 2);
     vec![
         (
@@ -111,11 +123,13 @@ async fn steps(messages: u64) -> Vec<(&'static str, u64)> {
             })),
         ),
         ("missed entries", counted.steps(missed(room.id, head))),
+        ("an edit", counted.steps(change(EntryKind::Edit))),
+        ("a deletion", counted.steps(change(EntryKind::Delete))),
     ]
 }
 
 #[tokio::test]
-async fn reads_do_not_grow_with_the_room() {
+async fn reads_and_changes_do_not_grow_with_the_room() {
     let (short, long) = (steps(100).await, steps(10_000).await);
     for ((call, few), (_, many)) in short.into_iter().zip(long) {
         // Single rows up to the end of a small block, then the blocks: 2 x 255 of each kind at most. The

@@ -75,6 +75,14 @@ fn message(room: RoomId, body: &str) -> NewEntry {
     }
 }
 
+fn change(room: RoomId, kind: EntryKind, target: u64, body: &str) -> NewEntry {
+    NewEntry {
+        kind,
+        target: Some(target),
+        ..message(room, body)
+    }
+}
+
 async fn room(store: &SqliteStore) -> RoomId {
     store.open_room("a", true, 1).await.unwrap().unwrap().id
 }
