@@ -53,13 +53,18 @@ async fn begin(conn: &Conn, erasure: &Erasure) -> Result<Vec<Row>, Failure> {
     Ok(noted)
 }
 
-/// Keeps the erasure with its owner until the transaction ends. Fails if the owner is another run.
+/// Keeps the erasure with its owner until the transaction ends. If another run is the owner, it fails and
+/// rolls the transaction back.
 pub(super) async fn lock_owned(conn: &Conn, erasure: &Erasure) -> Result<(), Failure> {
     const SQL: &str = "SELECT 1 FROM erasures WHERE user_id = $1 AND owner = $2 FOR SHARE";
     let owned = conn
         .row(SQL, &[&text(&erasure.user_id), &text(&erasure.owner)])
         .await?;
-    owned.map(drop).ok_or_else(|| Outage::Fenced.into())
+    if owned.is_none() {
+        conn.roll_back().await?;
+        return Err(Outage::Fenced.into());
+    }
+    Ok(())
 }
 
 /// Carries out one commit's worth of a step.
