@@ -301,7 +301,8 @@ pub(crate) struct MemberView<'a> {
 
 /// The id of a message, unique for good: a room gets a new epoch whenever its numbering restarts.
 pub(crate) fn message_id(epoch: &str, seq: u64) -> String {
-    format!("{epoch}-{seq}")
+    let seq = seq.to_string();
+    [epoch, "-", &seq].concat()
 }
 
 /// The ack of `chat:join`.

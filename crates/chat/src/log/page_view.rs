@@ -12,7 +12,6 @@ use crate::{
     app::App,
     error::ChatError,
     events::log::{ChangeKind, LoggedChange, MessageView},
-    profiles::FoundProfiles,
     room::Room,
     types::UserId,
 };
@@ -25,7 +24,8 @@ pub(crate) struct PageView<'a> {
 
 /// The data that pages show beyond their entries.
 pub(crate) struct PageContext {
-    authors: FoundProfiles,
+    /// The URLs of those authors who have a picture.
+    pictures: foldhash::HashMap<UserId, Arc<str>>,
     /// The reader; `None` for the backend, which gets no `mine`.
     reader: Option<UserId>,
     /// The reader's own reactions among those whose pages do not name all users.
@@ -43,7 +43,7 @@ impl PageContext {
         reader: Option<&UserId>,
         pages: impl Iterator<Item = (RoomId, &'a History)>,
     ) -> Result<Self, ChatError> {
-        let (mut authors, mut unknown) = (HashSet::new(), Vec::new());
+        let (mut authors, mut unknown) = (Vec::new(), Vec::new());
         for (room, history) in pages {
             authors.extend(history.entries.iter().map(|entry| entry.user_id.as_str()));
             if let Some(reader) = reader {
@@ -61,8 +61,11 @@ impl PageContext {
         for Reaction { room, seq, emoji } in own? {
             by_message.entry((room, seq)).or_default().insert(emoji);
         }
+        let pictures = authors
+            .into_iter()
+            .filter_map(|(user, profile)| Some((user, profile.avatar.clone()?)));
         Ok(Self {
-            authors,
+            pictures: pictures.collect(),
             reader: reader.cloned(),
             own: by_message,
         })
@@ -78,7 +81,7 @@ impl PageContext {
     }
 
     fn avatar(&self, user: &str) -> Option<&Arc<str>> {
-        self.authors.get(user)?.avatar.as_ref()
+        self.pictures.get(user)
     }
 
     fn mark_own(&self, room: RoomId, message: &mut MessageView<'_>) {

@@ -48,24 +48,34 @@ fn sanction(row: &Row<'_>) -> rusqlite::Result<Sanction> {
     })
 }
 
+/// The end and the reason of a mute, if there is one in the columns from `at` on.
+fn mute(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<(i64, Option<String>)>> {
+    let until: Option<i64> = row.get(at)?;
+    until.map(|until| Ok((until, row.get(at + 1)?))).transpose()
+}
+
 fn restrictions(conn: &Connection, room: RoomId, user: &str, now: i64) -> rusqlite::Result<Restrictions> {
-    const SQL: &str = "SELECT coalesce(r.frozen, 0), coalesce(r.slow_mode, 0), l.at, m.until, m.reason
+    // Each join looks up at most one row. One for both mutes would build a temporary table on each call.
+    const SQL: &str = "SELECT coalesce(r.frozen, 0), coalesce(r.slow_mode, 0), l.at,
+            here.until, here.reason, everywhere.until, everywhere.reason
         FROM (SELECT 1)
         LEFT JOIN room_rules r ON r.room_id = ?1
         LEFT JOIN last_sends l ON l.room_id = ?1 AND l.user_id = ?2
-        LEFT JOIN (SELECT until, reason FROM sanctions
-            WHERE room_id IN (0, ?1) AND user_id = ?2 AND kind = 1 AND until > ?3
-            ORDER BY until DESC LIMIT 1) m";
+        LEFT JOIN sanctions here
+            ON here.room_id = ?1 AND here.user_id = ?2 AND here.kind = 1 AND here.until > ?3
+        LEFT JOIN sanctions everywhere
+            ON everywhere.room_id = 0 AND everywhere.user_id = ?2 AND everywhere.kind = 1
+                AND everywhere.until > ?3";
     conn.prepare_cached(SQL)?
         .query_row(params![room, user, now], |row| {
-            let (until, reason) = (row.get::<_, Option<i64>>(3)?, row.get(4)?);
+            let mutes = [mute(row, 3)?, mute(row, 5)?].into_iter().flatten();
             Ok(Restrictions {
                 rules: RoomRules {
                     frozen: row.get(0)?,
                     slow_mode_ms: row.get(1)?,
                 },
                 last_send: row.get(2)?,
-                mute: until.map(|until| Mute {
+                mute: mutes.max_by_key(|(until, _)| *until).map(|(until, reason)| Mute {
                     until: end_of(until),
                     reason,
                 }),
