@@ -39,7 +39,6 @@ export class App {
     const { react = "19", readme = "export default () => null;" } = options;
     const outDir = mkdtempSync(join(tmpdir(), "roomful-react-"));
     const packages = react === "18" ? { react: "react-18", "react-dom": "react-dom-18" } : {};
-    const module = (name: string) => join(here, "../node_modules", name);
     await build({
       configFile: false,
       root: join(here, "app"),
@@ -59,10 +58,9 @@ export class App {
           { find: "@roomful/client", replacement: join(here, "../../client/src/index.ts") },
           ...Object.entries(packages).map(([find, name]) => ({
             find: new RegExp(`^${find}(/.*)?$`),
-            replacement: `${module(name)}$1`,
+            replacement: `${name}$1`,
           })),
         ],
-        dedupe: ["idb", "socket.io-client"],
       },
       build: {
         outDir,
