@@ -38,7 +38,7 @@ const cargo = [...linked]
 
 const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
 
-/** The path in the lock file of package `name` for the package at `from`: the nearest `node_modules` has it. */
+/** The path in the lock file of the package that the one at `from` gets for `name`, as Node looks it up. */
 function resolved(from, name) {
   for (let folder = from; ; folder = dirname(folder)) {
     const path = join(folder, "node_modules", name);

@@ -1,7 +1,15 @@
-// The code in the guides and READMEs type-checks against the packages: TypeScript strictly, JavaScript by what
-// the compiler infers.
+// The code in the guides and READMEs type-checks against the packages: TypeScript in strict mode, JavaScript by
+// the types that the compiler infers.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -78,7 +86,8 @@ let folder;
 before(() => {
   folder = mkdtempSync(join(tmpdir(), "roomful-guides-"));
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-  for (const name of PACKAGES) run("npm", ["run", "--silent", "build"], { cwd: join(ROOT, "packages", name) });
+  for (const name of PACKAGES)
+    run("npm", ["run", "--silent", "build"], { cwd: join(ROOT, "packages", name) });
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState, type RefObject } from "react";
 
+/** The state of the box, and the refs of its elements. */
 export interface Popup<E extends HTMLElement> {
   readonly open: boolean;
   readonly toggle: () => void;
@@ -12,6 +13,7 @@ export interface Popup<E extends HTMLElement> {
   readonly button: RefObject<HTMLButtonElement | null>;
 }
 
+/** The state of a box that a button opens. */
 export function usePopup<E extends HTMLElement>(): Popup<E> {
   const [open, setOpen] = useState(false);
   const area = useRef<E>(null);
