@@ -29,14 +29,17 @@ docs: setup-docs ## build the documentation site in site/dist, and check its lin
 dist: setup-test $(PAGES) ## pack binary, Debian, npm and Python packages and an SBOM into target/dist
 	@scripts/dist.sh
 
-# SEED=… repeats a run; ROUNDS and MESSAGES set its length.
+# SEED=… repeats a run, ROUNDS and MESSAGES set its length. PACKAGE_DEVICES run the client package.
 ROUNDS ?= 200
 MESSAGES ?= 1000000
+PACKAGE_DEVICES ?= 4
 
 .PHONY: torture
-torture: ## kill, cut off and starve a server, and check that nothing is lost or duplicated
+torture: setup-test ## kill, cut off and starve a server, and check that nothing is lost or duplicated
 	$(CARGO) build --release -p roomful -p roomful-torture
-	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) $(if $(SEED),--seed $(SEED))
+	npm run --silent --workspace @roomful/client --workspace @roomful/server build
+	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) \
+		--package-devices $(PACKAGE_DEVICES) $(if $(SEED),--seed $(SEED))
 
 # STORM clients are dropped all at once at the end. SKEW=30 sets two clocks off by 30 seconds, with libfaketime.
 # NAMESPACES=1 gives each node a network namespace and partitions nodes by dropping packets; it needs root or user
