@@ -41,6 +41,8 @@ export async function apiReference(folder) {
       blockTags: [...OptionDefaults.blockTags, "@description", "@format"],
       logLevel: "Warn",
       requiredToBeDocumented,
+      // Generated from the description of the HTTP API.
+      intentionallyNotDocumented: ["components"],
       validation: { notDocumented: true, invalidLink: true, notExported: false },
     });
     const project = await app.convert();
