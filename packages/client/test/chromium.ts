@@ -4,10 +4,11 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
 import { build } from "esbuild";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 
 import type { TestRoomful } from "../../testing/src/index.ts";
 import type { Room, RoomfulClient } from "../src/index.ts";
+import { launch } from "./launch.ts";
 
 /** Milliseconds before a wait fails. Only a failing test waits that long. */
 const PATIENCE = 20_000;
@@ -39,12 +40,7 @@ export class TestBrowser {
       response.end(script ? code : PAGE);
     });
     await new Promise<void>((resolve) => files.listen(0, "127.0.0.1", resolve));
-    // Chromium has no sandbox for root in a container; the tests browse only their own page.
-    const browser = await chromium.launch({
-      executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-      args: ["--no-sandbox", "--disable-dev-shm-usage"],
-    });
-    return new TestBrowser(browser, files);
+    return new TestBrowser(await launch(), files);
   }
 
   readonly #browser: Browser;

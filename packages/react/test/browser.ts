@@ -5,26 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import {
-  chromium,
-  type Browser,
-  type BrowserContextOptions,
-  type Locator,
-  type Page,
-} from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { build, preview, type PreviewServer } from "vite";
 
 import type { TestRoomful } from "../../testing/src/index.ts";
 
+export { launch } from "../../client/test/launch.ts";
+
 /** Milliseconds before a wait fails. Only a failing test waits that long. */
 const PATIENCE = 20_000;
 const here = fileURLToPath(new URL(".", import.meta.url));
-
-export function launch(): Promise<Browser> {
-  // Chromium has no sandbox for root in a container; the tests browse only their own page.
-  const args = ["--no-sandbox", "--disable-dev-shm-usage"];
-  return chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args });
-}
 
 /** What to build. */
 export interface AppOptions {
