@@ -129,21 +129,21 @@ export class Tab {
 
   /** Waits until each message that the tab has written is sent or stored. */
   async stored(): Promise<void> {
-    await this.page.waitForFunction(async () => {
-      const { messages } = globalThis.room.getSnapshot();
-      const pending = messages.filter(({ state }) => state === "sending").length;
+    await this.page.evaluate(async () => {
+      const done = <T>(request: IDBRequest<T>): Promise<T> =>
+        new Promise((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
       const [{ name = "" } = {}] = await indexedDB.databases();
-      const database = await new Promise<IDBDatabase>((resolve, reject) => {
-        const request = indexedDB.open(name);
-        request.onsuccess = () => resolve(request.result);
-        request.onerror = () => reject(request.error);
-      });
-      const keys = await new Promise<IDBValidKey[]>((resolve) => {
-        const request = database.transaction("values").objectStore("values").getAllKeys();
-        request.onsuccess = () => resolve(request.result);
-      });
+      const database = await done(indexedDB.open(name));
+      for (;;) {
+        const { messages } = globalThis.room.getSnapshot();
+        const pending = messages.filter(({ state }) => state === "sending").length;
+        const keys = await done(database.transaction("values").objectStore("values").getAllKeys());
+        if (keys.filter((key) => String(key).startsWith("outbox/")).length >= pending) break;
+      }
       database.close();
-      return keys.filter((key) => String(key).startsWith("outbox/")).length >= pending;
     });
   }
 
