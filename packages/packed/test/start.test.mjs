@@ -74,7 +74,7 @@ before(() => {
 
 test("two windows chat, and a message that is written while the server is away arrives", async () => {
   const { child: server, url } = await started("roomful", "serve", "--dev", "--listen", "127.0.0.1:0");
-  for (const name of ["index.html", "main.jsx", "vite.config.js"])
+  for (const name of ["index.html", "main.jsx", "vite.config.mjs"])
     writeFileSync(join(project, name), file(name).replace("http://127.0.0.1:3000", url));
   assert.ok(file("main.jsx").split("\n").length < 30, "the app has less than 30 lines");
   const { url: site } = await started("vite", "--host", "127.0.0.1", "--port", "0");
