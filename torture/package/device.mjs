@@ -1,4 +1,5 @@
-// A device: a client of the package that writes and reloads. It remembers each message and its acknowledgement.
+// A device: a client of the package that writes, closes and opens views, and reloads. It remembers each message
+// and its acknowledgement.
 
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -10,6 +11,9 @@ import { mintToken } from "@roomful/server";
 const PAUSE = 60;
 /** Of so many messages, one is followed by a reload. */
 const RELOAD_EVERY = 12;
+/** Of so many messages, one is followed by the end of a view, which opens again after this much time. */
+const CLOSE_EVERY = 8;
+const CLOSED = 2_500;
 /** The longest life of a token, in seconds. */
 const TOKEN = 20;
 /** Milliseconds in which a healthy server acknowledges everything, and the device catches up. */
@@ -52,6 +56,7 @@ export class Device {
         (error) => this.#broken.push(`a refusal of "${text}": ${error.message}`),
       );
       await pause(random(PAUSE));
+      if (random(CLOSE_EVERY) === 0) await this.#closeView(room);
       if (random(RELOAD_EVERY) === 0) await this.#reload();
     }
   }
@@ -98,6 +103,13 @@ export class Device {
     this.#rooms = new Map(rooms.map((name) => [name, this.#client.room(name)]));
     this.#client.connect();
     for (const room of this.#rooms.values()) void room.join();
+  }
+
+  /** A message that was written before leaves all the same. */
+  async #closeView(room) {
+    room.release();
+    await pause(random(CLOSED));
+    void room.join();
   }
 
   async #reload() {

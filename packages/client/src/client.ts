@@ -403,6 +403,7 @@ export class RoomfulClient {
     this.blocks.load().catch(() => undefined);
     this.notifications.load().catch(() => undefined);
     this.#outbox.online();
+    for (const room of this.#rooms.values()) room.began(recovered);
     const wanted = [...this.#rooms.values()].filter((room) => room.wanted);
     if (recovered) await Promise.all(wanted.map((room) => room.resumed()));
     else {

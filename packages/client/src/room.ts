@@ -100,6 +100,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   /** True from the loss of the membership until the next attempt to join. */
   #lost = false;
   #typedAt = -Infinity;
+  /** True if the session had the room when the connection was lost: a recovered one has it, too. */
+  #inSession = false;
 
   constructor(options: RoomOptions) {
     super({
@@ -277,9 +279,14 @@ export class Room extends ObservableStore<RoomSnapshot> {
     return this.#catchingUp;
   }
 
-  /** The connection is back with its session: the room is joined, and the missed events have arrived. @internal */
+  /** A session has begun, or has been recovered. @internal */
+  began(recovered: boolean): void {
+    this.#inSession &&= recovered;
+  }
+
+  /** The connection is back with its session: if that has the room, the missed events have arrived. @internal */
   resumed(): Promise<void> {
-    if (this.position === undefined || this.#log.gap !== undefined) return this.catchUp();
+    if (!this.#inSession || this.#log.gap !== undefined) return this.catchUp();
     this.#joined();
     // Another device may have read meanwhile.
     return this.getSnapshot().unread > 0 ? this.#recount() : Promise.resolve();
@@ -298,6 +305,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** The connection is lost. Messages stay and are marked as stale. @internal */
   offline(): void {
+    this.#inSession = this.getSnapshot().joined;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#recountTimer);
     this.#recountTimer = undefined;
@@ -478,6 +486,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     // A new snapshot lets a `join` that still waits find out that nobody wants the room any more.
     if (!this.getSnapshot().joined) return this.#publish();
     this.offline();
+    this.#inSession = false;
     this.#unsubscribing = this.#options
       .request("chat:unsubscribe", { room: this.name })
       .catch(() => undefined)
