@@ -286,7 +286,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** The connection is back with its session: if that has the room, the missed events have arrived. @internal */
   resumed(): Promise<void> {
-    if (!this.#inSession || this.#log.gap !== undefined) return this.catchUp();
+    const missesNothing = this.#inSession && this.position !== undefined && this.#log.gap === undefined;
+    if (!missesNothing) return this.catchUp();
     this.#joined();
     // Another device may have read meanwhile.
     return this.getSnapshot().unread > 0 ? this.#recount() : Promise.resolve();
@@ -547,6 +548,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   #joined(): void {
+    this.#inSession = false;
     const { error: _, ...rest } = this.getSnapshot();
     this.set({ ...rest, joined: true, stale: false });
     this.#publish();
