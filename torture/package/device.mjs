@@ -19,6 +19,9 @@ const TOKEN = 20;
 /** Milliseconds in which a healthy server acknowledges everything, and the device catches up. */
 const RECOVERY = 60_000;
 
+/** A refusal shows at the next check. */
+const enter = (room) => void room.join().catch(() => undefined);
+
 const random = (below) => Math.floor(Math.random() * below);
 
 export class Device {
@@ -102,14 +105,14 @@ export class Device {
     });
     this.#rooms = new Map(rooms.map((name) => [name, this.#client.room(name)]));
     this.#client.connect();
-    for (const room of this.#rooms.values()) void room.join();
+    for (const room of this.#rooms.values()) enter(room);
   }
 
   /** A message that was written before leaves all the same. */
   async #closeView(room) {
     room.release();
     await pause(random(CLOSED));
-    void room.join();
+    enter(room);
   }
 
   async #reload() {
