@@ -32,6 +32,7 @@ export async function apiReference(folder) {
       hideBreadcrumbs: true,
       disableSources: true,
       excludePrivate: true,
+      excludeProtected: true,
       excludeInternal: true,
       useCodeBlocks: true,
       parametersFormat: "table",
@@ -42,7 +43,7 @@ export async function apiReference(folder) {
       logLevel: "Warn",
       requiredToBeDocumented,
       // Generated from the description of the HTTP API.
-      intentionallyNotDocumented: ["components"],
+      intentionallyNotDocumented: name === "server" ? ["components"] : [],
       validation: { notDocumented: true, invalidLink: true, notExported: false },
     });
     const project = await app.convert();
