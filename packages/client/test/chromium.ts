@@ -147,6 +147,21 @@ export class Tab {
     });
   }
 
+  /** Why the browser refuses to store more; empty if it does not. */
+  async refusal(): Promise<string> {
+    return this.page.evaluate(async () => {
+      const [{ name = "" } = {}] = await indexedDB.databases();
+      const opened = indexedDB.open(name);
+      await new Promise((resolve) => (opened.onsuccess = resolve));
+      const transaction = opened.result.transaction("values", "readwrite");
+      transaction.objectStore("values").put("x".repeat(1_000_000), "probe");
+      return new Promise<string>((resolve) => {
+        transaction.oncomplete = () => resolve("");
+        transaction.onabort = () => resolve(String(transaction.error));
+      });
+    });
+  }
+
   /** Kills the tab's process, as the system does when memory runs out. */
   async crash(): Promise<void> {
     const crashed = this.page.waitForEvent("crash");
