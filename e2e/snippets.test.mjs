@@ -123,6 +123,7 @@ test("events: after an expired token, the client connects with a fresh one", asy
 });
 
 test("recovery: a client without its session asks for the rooms that it knows", async () => {
+  const { epoch } = (await member(server, "alice", "lobby")).joined;
   const socket = connect(server.url, { auth: { token: tokenFor("alice") }, autoConnect: false });
   const answers = [];
   const watched = {
@@ -132,7 +133,7 @@ test("recovery: a client without its session asks for the rooms that it knows", 
     },
     emitWithAck: async (...request) => answers.push(await strictly(socket)(...request)),
   };
-  const known = [{ room: "lobby", epoch: "", since: 0 }];
+  const known = [{ room: "lobby", epoch, since: 0 }];
   await execute(block("docs/recovery.md", "socket.recovered"), { socket: watched, known });
   socket.connect();
   await until(() => answers.length > 0, "the answer to chat:sync");
