@@ -7,7 +7,7 @@ import { Application, OptionDefaults } from "typedoc";
 
 const packages = resolve(import.meta.dirname, "../packages");
 
-/** Exported names need a description. In `Texts` of the React package, each name says what it is. */
+/** Exported names need a description. */
 const NAMES = ["Class", "Interface", "TypeAlias", "Function", "Variable"];
 const PACKAGES = {
   client: [...NAMES, "Method", "Accessor"],
@@ -15,6 +15,14 @@ const PACKAGES = {
   server: [...NAMES, "Method", "Accessor"],
   testing: [...NAMES, "Method", "Accessor"],
 };
+
+/** What needs no description: the generated types of the HTTP API, and texts, whose names say what they are. */
+function undescribed(project) {
+  const texts = project.getChildByName("Texts")?.children ?? [];
+  const functions = texts.filter(({ type, comment }) => type?.type === "reflection" && !comment);
+  const generated = project.getChildByName("components");
+  return [...functions, ...(generated ? [generated] : [])].map((one) => one.getFullName());
+}
 
 /** Writes one folder of pages for each package. */
 export async function apiReference(folder) {
@@ -42,12 +50,11 @@ export async function apiReference(folder) {
       blockTags: [...OptionDefaults.blockTags, "@description", "@format"],
       logLevel: "Warn",
       requiredToBeDocumented,
-      // Generated from the description of the HTTP API.
-      intentionallyNotDocumented: name === "server" ? ["components"] : [],
       validation: { notDocumented: true, invalidLink: true, notExported: false },
     });
     const project = await app.convert();
     if (!project) throw new Error(`failed to read the sources of ${name}`);
+    app.options.setValue("intentionallyNotDocumented", undescribed(project));
     app.validate(project);
     await app.generateOutputs(project);
     if (app.logger.hasErrors() || app.logger.hasWarnings())

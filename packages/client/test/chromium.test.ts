@@ -112,10 +112,9 @@ test("of two tabs, one sends for both; when it crashes, the other one does", asy
 
 test("over the quota of the storage, messages are sent and shown all the same", async () => {
   const device = await browser.device();
+  await browser.limit(device, 1);
   const tab = await browser.tab(device, server, "ada", "lobby");
   await tab.joined();
-  const devtools = await device.newCDPSession(tab.page);
-  await devtools.send("Storage.overrideQuotaForOrigin", { origin: browser.origin, quotaSize: 1 });
   expect(await tab.refusal()).toMatch(/quota/i);
   await tab.write(numbered(20));
   await holds(tab, numbered(20));

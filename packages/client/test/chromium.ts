@@ -61,6 +61,13 @@ export class TestBrowser {
     return device;
   }
 
+  /** Lets the pages of a device store no more than this. It ends with the device. */
+  async limit(device: BrowserContext, quotaSize: number): Promise<void> {
+    const page = await device.newPage();
+    const devtools = await device.newCDPSession(page);
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin: this.origin, quotaSize });
+  }
+
   /** Opens a tab whose client connects as `user`, with a view of the room. */
   async tab(device: BrowserContext, server: TestRoomful, user: string, room: string): Promise<Tab> {
     const page = await device.newPage();

@@ -5,6 +5,7 @@ import { useCallback, useEffect, useRef, useState, type RefObject } from "react"
 /** The state of the box, and the refs of its elements. */
 export interface Popup<E extends HTMLElement> {
   readonly open: boolean;
+  /** Opens or closes the box. */
   readonly toggle: () => void;
   /** Closes the box and gives the focus back to the button. */
   readonly close: () => void;
