@@ -1,5 +1,5 @@
 // The reference of the npm packages, generated from their sources. Fails on an export without a description,
-// and on a link that leads nowhere.
+// and on a link that leads nowhere. Run as a program, it only checks. Generate the API of packages/server first.
 
 import { join, resolve } from "node:path";
 
@@ -16,7 +16,7 @@ const PACKAGES = {
   testing: [...NAMES, "Method", "Accessor"],
 };
 
-/** What needs no description: the generated types of the HTTP API, and texts, whose names say what they are. */
+/** Exports that need no description: the generated types of the HTTP API, and texts, by their names. */
 function undescribed(project) {
   const texts = project.getChildByName("Texts")?.children ?? [];
   const functions = texts.filter(({ type, comment }) => type?.type === "reflection" && !comment);
@@ -24,7 +24,7 @@ function undescribed(project) {
   return [...functions, ...(generated ? [generated] : [])].map((one) => one.getFullName());
 }
 
-/** Writes one folder of pages for each package. */
+/** Checks each package, and writes its pages to a folder of its own below `folder`, if there is one. */
 export async function apiReference(folder) {
   for (const [name, requiredToBeDocumented] of Object.entries(PACKAGES)) {
     const app = await Application.bootstrapWithPlugins({
@@ -32,7 +32,7 @@ export async function apiReference(folder) {
       plugin: ["typedoc-plugin-markdown"],
       entryPoints: [join(packages, name, "src/index.ts")],
       tsconfig: join(packages, name, "tsconfig.json"),
-      outputs: [{ name: "markdown", path: join(folder, name) }],
+      outputs: folder ? [{ name: "markdown", path: join(folder, name) }] : [],
       readme: "none",
       entryFileName: "index",
       router: "kind",
@@ -56,8 +56,10 @@ export async function apiReference(folder) {
     if (!project) throw new Error(`failed to read the sources of ${name}`);
     app.options.setValue("intentionallyNotDocumented", undescribed(project));
     app.validate(project);
-    await app.generateOutputs(project);
+    if (folder) await app.generateOutputs(project);
     if (app.logger.hasErrors() || app.logger.hasWarnings())
       throw new Error(`complete the descriptions of the exports of packages/${name}`);
   }
 }
+
+if (process.argv[1] === import.meta.filename) await apiReference();
