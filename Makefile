@@ -23,20 +23,23 @@ test: setup-test $(PAGES) ## install what the tests need, and run all tests
 
 .PHONY: docs
 docs: setup-docs ## build the documentation site in site/dist, and check its links
-	cd site && npm run --silent build
+	npm run --silent --workspace site build
 
 .PHONY: dist
 dist: setup-test $(PAGES) ## pack binary, Debian, npm and Python packages and an SBOM into target/dist
 	@scripts/dist.sh
 
-# SEED=… repeats a run; ROUNDS and MESSAGES set its length.
+# SEED=… repeats a run, ROUNDS and MESSAGES set its length. PACKAGE_DEVICES run the client package.
 ROUNDS ?= 200
 MESSAGES ?= 1000000
+PACKAGE_DEVICES ?= 4
 
 .PHONY: torture
-torture: ## kill, cut off and starve a server, and check that nothing is lost or duplicated
+torture: setup-test ## kill, cut off and starve a server, and check that nothing is lost or duplicated
 	$(CARGO) build --release -p roomful -p roomful-torture
-	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) $(if $(SEED),--seed $(SEED))
+	npm run --silent --workspace @roomful/client --workspace @roomful/server build
+	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) \
+		--package-devices $(PACKAGE_DEVICES) $(if $(SEED),--seed $(SEED))
 
 # STORM clients are dropped all at once at the end. SKEW=30 sets two clocks off by 30 seconds, with libfaketime.
 # NAMESPACES=1 gives each node a network namespace and partitions nodes by dropping packets; it needs root or user
@@ -87,12 +90,8 @@ lint: setup-lint ## check format, lints, types and dependencies
 	node scripts/import-cycles.mjs
 	node scripts/published-crates.mjs
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --all-features -p roomful-wire -p roomful-bus -p roomful-socket
-	cd apps/web && npm run --silent check
-	cd apps/console && npm run --silent check
-	cd packages/client && npm run --silent check && npm run --silent size
-	cd packages/react && npm run --silent check && npm run --silent size
-	cd packages/server && npm run --silent check
-	cd packages/testing && npm run --silent check
+	npm run --silent --workspaces --if-present check
+	npm run --silent --workspaces --if-present size
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
 	else echo "cargo-deny is not installed, so dependencies are not checked; cargo install --locked cargo-deny"; fi
 
@@ -109,9 +108,9 @@ setup-run setup-lint setup-test setup-docs setup-instructions: setup-%:
 
 # Rebuilds a page only when its sources have changed.
 apps/web/dist/index.html: $(call SOURCES,web) | setup-run
-	cd apps/web && npm run --silent build
+	npm run --silent --workspace apps/web build
 	@touch $@
 
 apps/console/dist/index.html: $(call SOURCES,console) | setup-run
-	cd apps/console && npm run --silent build
+	npm run --silent --workspace apps/console build
 	@touch $@

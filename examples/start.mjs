@@ -6,7 +6,7 @@
 // 4000 by default.
 
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
 
@@ -29,12 +29,10 @@ if (!command) {
   process.exit(2);
 }
 
-// The examples import the packages by name, as an app does that has installed them.
-const modules = join(root, "examples/node_modules");
-mkdirSync(join(modules, "@roomful"), { recursive: true });
-const link = (name, target) => {
-  if (!existsSync(join(modules, name))) symlinkSync(target, join(modules, name));
-};
+if (!existsSync(join(root, "node_modules"))) {
+  console.error("install the packages first: npm ci");
+  process.exit(2);
+}
 /** The time of the last change in a folder; 0 if there is none. */
 const newest = (folder) =>
   existsSync(folder)
@@ -43,21 +41,13 @@ const newest = (folder) =>
         ...readdirSync(folder, { recursive: true }).map((name) => statSync(join(folder, name)).mtimeMs),
       )
     : 0;
-// The React package builds the client too.
+// The examples import the built packages by name, as an app does that has installed them. The React package
+// builds the client too.
 for (const one of name === "react-chat" ? ["server", "testing", "react"] : ["server", "testing"]) {
   const folder = join(root, "packages", one);
   if (newest(join(folder, "src")) > newest(join(folder, "dist")))
     execFileSync("npm", ["run", "--silent", "build"], { cwd: folder });
-  link(`@roomful/${one}`, folder);
 }
-link("@roomful/client", join(root, "packages/client"));
-for (const [one, of] of Object.entries({
-  "socket.io-client": "client",
-  esbuild: "client",
-  react: "react",
-  "react-dom": "react",
-}))
-  link(one, join(root, "packages", of, "node_modules", one));
 
 if (name === "python-backend")
   execFileSync(EXAMPLES[name][0], [join(root, "packages/python/scripts/generate.py")], {

@@ -25,9 +25,7 @@ tar -C "$dist" --owner=0 --group=0 --sort=name -czf "$dist/$name.tar.gz" "$name"
 
 if command -v cargo-deb >/dev/null; then
     say "the Debian package"
-    sed 's#/usr/local/bin/#/usr/bin/#' deploy/systemd/roomful.service >"$dist/roomful.service"
-    cargo deb -p roomful --no-build --strip --profile "$profile" --output "$dist"
-    rm "$dist/roomful.service"
+    scripts/debian.sh "$profile" "$dist"
 else
     say "no Debian package, since cargo-deb is not installed: cargo install --locked cargo-deb"
 fi

@@ -3,7 +3,7 @@
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "..");
 const [host] = /(?<=^host: ).*$/m.exec(execFileSync("rustc", ["-vV"], { encoding: "utf8" }));
@@ -36,13 +36,27 @@ const cargo = [...linked]
     ...(license && { licenses: [{ expression: license.replaceAll("/", " OR ") }] }),
   }));
 
-const locks = ["apps/web", "apps/console"].map((app) =>
-  JSON.parse(readFileSync(join(root, app, "package-lock.json"), "utf8")),
-);
-const npm = locks
-  .flatMap((lock) => Object.entries(lock.packages))
-  .filter(([path, { dev, link }]) => path.includes("node_modules/") && !dev && !link)
-  .map(([path, { version, license }]) => {
+const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+
+/** The path in the lock file of the package that the one at `from` gets for `name`, as Node looks it up. */
+function resolved(from, name) {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const path = join(folder, "node_modules", name);
+    if (path in packages) return packages[path].link ? packages[path].resolved : path;
+    if (folder === ".") throw new Error(`${from} needs ${name}, which is not in package-lock.json`);
+  }
+}
+
+/** The packages in the pages, without those that only build them. */
+const bundled = new Set(["apps/web", "apps/console"]);
+for (const path of bundled)
+  for (const name of Object.keys({ ...packages[path].dependencies, ...packages[path].peerDependencies }))
+    if (!packages[path].peerDependenciesMeta?.[name]?.optional) bundled.add(resolved(path, name));
+
+const npm = [...bundled]
+  .filter((path) => path.includes("node_modules/"))
+  .map((path) => {
+    const { version, license } = packages[path];
     const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
     return {
       type: "library",

@@ -155,9 +155,9 @@ find_chromium() {
 
 # --- npm and Python packages ----------------------------------------------------------------------
 
-# stamped FOLDER LOCK COMMAND...: runs COMMAND unless it ran for this LOCK already.
+# stamped STAMP LOCK COMMAND...: runs COMMAND unless it ran for this LOCK already.
 stamped() {
-    local stamp="$1/.setup-stamp" want
+    local stamp="$1" want
     want=$(sha256sum "$2")
     shift 2
     if [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then return; fi
@@ -166,24 +166,16 @@ stamped() {
 }
 
 npm_packages() {
-    say "installing npm packages in $1"
-    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
+    say "installing npm packages"
+    npm ci --no-audit --no-fund --loglevel=error "$@"
 }
 
-# The pages that the server embeds.
+npm_all() { stamped node_modules/.setup-stamp package-lock.json npm_packages; }
+
+# To try the server, the packages of the pages that it embeds are enough. A clone with all packages keeps them.
 npm_pages() {
-    local app
-    for app in apps/web apps/console; do
-        stamped "$app/node_modules" "$app/package-lock.json" npm_packages "$app"
-    done
-}
-
-# The packages that app developers install.
-npm_workspaces() {
-    local package
-    for package in packages/client packages/react packages/server packages/testing packages/packed; do
-        stamped "$package/node_modules" "$package/package-lock.json" npm_packages "$package"
-    done
+    if [ -e node_modules/.setup-stamp ]; then npm_all; return; fi
+    stamped node_modules/.setup-stamp-pages package-lock.json npm_packages --workspace apps/web --workspace apps/console
 }
 
 python_packages() {
@@ -209,18 +201,19 @@ check_toolchains
 want_packages
 install_packages
 find_chromium
-[ "$goal" = docs ] || npm_pages
+case $goal in
+run | instructions)
+    npm_pages
+    ;;
+*)
+    npm_all
+    ;;
+esac
 case $goal in
 lint)
     rust_components
-    npm_workspaces
-    ;;
-docs)
-    stamped site/node_modules site/package-lock.json npm_packages site
     ;;
 test)
-    npm_workspaces
-    stamped e2e/node_modules e2e/package-lock.json npm_packages e2e
-    stamped e2e/.venv e2e/python/requirements.txt python_packages
+    stamped e2e/.venv/.setup-stamp e2e/python/requirements.txt python_packages
     ;;
 esac

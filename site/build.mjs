@@ -4,6 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, posix, resolve } from "node:path";
 
+import { apiReference } from "./api_reference.mjs";
 import { sidebar } from "./sidebar.mjs";
 import { httpReference } from "./http_reference.mjs";
 import { eventReference } from "./event_reference.mjs";
@@ -77,6 +78,7 @@ write("reference/http.md", httpReference(JSON.parse(read("docs/openapi.json"))))
 write("reference/settings.md", settingsReference(read("crates/server/src/config/default.toml")));
 write("reference/events.md", eventReference(JSON.parse(read("docs/asyncapi.json"))));
 write("index.md", read("site/index.md"));
+await apiReference(join(pages, "api"));
 
 /** The first paragraph after the title, on one line. */
 function summary(text) {

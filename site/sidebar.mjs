@@ -41,7 +41,19 @@ const SECTIONS = [
     ],
   ],
   ["Reference", ["events", "reference/events", "http-api", "reference/http", "reference/settings"]],
-  ["Packages", ["packages/server", "packages/python", "packages/testing", "packages/roomful"]],
+  [
+    "Packages",
+    [
+      "packages/server",
+      "packages/python",
+      "packages/testing",
+      "packages/roomful",
+      "api/client/index",
+      "api/react/index",
+      "api/server/index",
+      "api/testing/index",
+    ],
+  ],
   ["Inside", ["architecture", "changelog"]],
 ];
 
@@ -75,6 +87,10 @@ const TITLES = {
   "packages/python": "roomful (Python)",
   "packages/testing": "@roomful/testing",
   "packages/roomful": "npx roomful",
+  "api/client/index": "API of @roomful/client",
+  "api/react/index": "API of @roomful/react",
+  "api/server/index": "API of @roomful/server",
+  "api/testing/index": "API of @roomful/testing",
 };
 
 const title = (page) => TITLES[page] ?? page[0].toUpperCase() + page.slice(1);

@@ -12,7 +12,6 @@ export default defineConfig({
         replacement: new URL("../../packages/react/src/$1", import.meta.url).pathname,
       },
     ],
-    dedupe: ["react", "react-dom"],
   },
   build: {
     target: "es2022",

@@ -7,13 +7,12 @@ export default defineConfig({
   base: "/",
   publicDir: false,
   resolve: {
-    // The page is built from the packages' sources, with the dependencies of this folder.
+    // The page is built from the packages' sources, so that a change shows without building them.
     alias: [
       { find: "@roomful/react/styles.css", replacement: source("react/src/styles/index.css") },
       { find: "@roomful/react", replacement: source("react/src/index.ts") },
       { find: "@roomful/client", replacement: source("client/src/index.ts") },
     ],
-    dedupe: ["@tanstack/react-virtual", "idb", "marked", "react", "react-dom", "socket.io-client"],
   },
   build: {
     target: "es2022",

@@ -4,7 +4,6 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   resolve: {
     alias: { "@roomful/client": new URL("../client/src/index.ts", import.meta.url).pathname },
-    dedupe: ["idb", "socket.io-client"],
   },
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
@@ -13,7 +12,5 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Only a failing test waits that long; a busy machine needs more than the default of a second.
     expect: { poll: { timeout: 20_000 } },
-    // Sources outside of node_modules only: the client is a link.
-    server: { deps: { inline: ["@roomful/client"] } },
   },
 });

@@ -18,6 +18,9 @@ pub enum TortureError {
     /// The attackers of an overload run failed.
     #[error("overload: {0}")]
     Overload(String),
+    /// The process of the devices with the client package failed.
+    #[error("devices with the client package: {0}")]
+    Package(String),
     /// Network namespaces are not available.
     #[error("network namespaces: {0}")]
     Namespaces(String),

@@ -74,6 +74,10 @@ struct Cli {
     /// Do not ban, mute and erase users, and rotate no keys meanwhile.
     #[arg(long)]
     no_moderation: bool,
+    /// One node: number of devices that run the client package, beside the others. It needs Node, and the
+    /// packages built: `npm run build -w @roomful/client -w @roomful/server`.
+    #[arg(long, default_value_t = 0, conflicts_with = "nodes")]
+    package_devices: usize,
     /// Number of additional rounds on a disk that fills up.
     #[arg(long, default_value_t = 2)]
     full_disk_rounds: u64,
@@ -162,6 +166,7 @@ async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
     options.rounds = cli.rounds;
     options.messages = cli.messages;
     options.moderation = !cli.no_moderation;
+    options.package_devices = cli.package_devices;
     options.progress = true;
     if let Some(nodes) = cli.nodes {
         return torture_cluster(cli, nodes, options).await;

@@ -8,6 +8,7 @@ use roomful_testkit::history::{Audit, Checker, Event, Outcome, Violation};
 
 use crate::moderation;
 use crate::nemesis::Fault;
+use crate::package;
 
 /// The result of a run.
 #[derive(Debug, Default)]
@@ -50,6 +51,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// What the workload of moderation did and found, if it ran.
     pub moderation: Option<moderation::Report>,
+    /// What the devices with the client package did and found, if there were any.
+    pub package: Option<package::Report>,
     /// Other observations that should not happen.
     pub troubles: Vec<String>,
 }
@@ -61,6 +64,7 @@ impl Report {
         self.violations.is_empty()
             && self.troubles.is_empty()
             && moderation.is_none_or(|moderation| moderation.violations.is_empty())
+            && self.package.as_ref().is_none_or(|package| package.violations.is_empty())
     }
 
     /// Checks a part of the history, and the logs after it, against the laws.
@@ -158,6 +162,9 @@ impl fmt::Display for Report {
         }
         if let Some(moderation) = &self.moderation {
             write!(f, "\n  {moderation}")?;
+        }
+        if let Some(package) = &self.package {
+            write!(f, "\n  {package}")?;
         }
         for trouble in &self.troubles {
             write!(f, "\n  trouble: {trouble}")?;

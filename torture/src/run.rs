@@ -19,6 +19,7 @@ use crate::error::TortureError;
 use crate::log_reader::LogReader;
 use crate::moderation::{Moderation, Node, Setup, Storage};
 use crate::nemesis::{Fault, Field, next_fault};
+use crate::package;
 use crate::poster::Poster;
 use crate::report::Report;
 use crate::run_state::RunState;
@@ -52,6 +53,8 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// Ban, mute and erase users and rotate keys meanwhile.
     pub moderation: bool,
+    /// Number of devices that run the client package, which must be built.
+    pub package_devices: usize,
     /// Continue after a violation.
     pub go_on: bool,
     /// Print each round to standard error.
@@ -89,6 +92,7 @@ impl Options {
             binary,
             env: Vec::new(),
             moderation: true,
+            package_devices: 0,
             go_on: false,
             progress: false,
         })
@@ -129,6 +133,7 @@ struct Run {
     /// Ends with the run.
     _posting: JoinSet<()>,
     moderation: Option<Moderation>,
+    package: Option<package::Devices>,
     checker: Checker,
     reader: LogReader,
     report: Report,
@@ -168,6 +173,15 @@ impl Run {
             addr: server.addr(),
             process: server.handle(),
         };
+        let access = package::Access {
+            server: server.addr(),
+            lines: client_pool.proxies.iter().map(Proxy::addr).collect(),
+            secret: server.secret(),
+            api_key: server.api_key(),
+        };
+        let package = (options.package_devices > 0)
+            .then(|| package::Devices::start(options.package_devices, &access))
+            .transpose()?;
         let moderation = setup.map(|setup| Moderation::start(setup, &run_state, vec![node], options.seed));
         Ok(Self {
             rng: StdRng::seed_from_u64(options.seed),
@@ -181,6 +195,7 @@ impl Run {
             client_pool,
             _posting: posting,
             moderation,
+            package,
             checker: Checker::default(),
             reader: LogReader::default(),
             disk,
@@ -193,6 +208,9 @@ impl Run {
         let base = self.state.acknowledged();
         let (half, all) = (base + quota / 2, base + quota);
 
+        if let Some(devices) = &mut self.package {
+            devices.write().await?;
+        }
         self.state.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
         self.state.reaches(early).await;
@@ -252,6 +270,9 @@ impl Run {
         self.client_pool.wait_for_all(&self.state, &audits).await;
         let events = self.state.recorder.take();
         self.report.hold(&mut self.checker, events, &audits);
+        if let Some(devices) = &mut self.package {
+            self.report.package = Some(devices.check().await?);
+        }
         self.report.moderation = self.moderation.as_ref().map(Moderation::report);
         self.report.troubles = self.state.troubles();
         Ok(())

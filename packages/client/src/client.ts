@@ -72,6 +72,7 @@ export interface ClientEvents {
   signedOut: undefined;
 }
 
+/** A user's chat on one device: the connection, the rooms, and everything else of the user. */
 export class RoomfulClient {
   /** The ids of the users whom the user has blocked. */
   readonly blocks: Blocks;
@@ -202,12 +203,12 @@ export class RoomfulClient {
    * private room of two neither can write. Views hide the rest, by `blocks`.
    */
   async block(userId: string): Promise<void> {
-    await this.blocks.set(userId, true);
+    await this.blocks.ask(userId, true);
   }
 
   /** Ends a block. */
   async unblock(userId: string): Promise<void> {
-    await this.blocks.set(userId, false);
+    await this.blocks.ask(userId, false);
   }
 
   /** Calls `handler` for each event. Returns a function that ends this. */
@@ -402,6 +403,7 @@ export class RoomfulClient {
     this.blocks.load().catch(() => undefined);
     this.notifications.load().catch(() => undefined);
     this.#outbox.online();
+    for (const room of this.#rooms.values()) room.began(recovered);
     const wanted = [...this.#rooms.values()].filter((room) => room.wanted);
     if (recovered) await Promise.all(wanted.map((room) => room.resumed()));
     else {

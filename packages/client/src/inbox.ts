@@ -10,8 +10,9 @@ import {
   type Request,
   type ServerEvents,
 } from "./contract.ts";
+import { patiently } from "./patience.ts";
 import type { Storage } from "./storage.ts";
-import { WritableStore, type Store } from "./store.ts";
+import { ObservableStore } from "./store.ts";
 
 /** Rows in a page of the inbox: the server's limit. The first page is kept across reloads. */
 const PAGE = 100;
@@ -21,8 +22,6 @@ const KEY = "inbox";
 const COALESCE = 200;
 /** Milliseconds in which changes of the rows are coalesced before they are stored. */
 const SAVE_AFTER = 1_000;
-/** Milliseconds until the next attempt, if the server names none. */
-const RETRY_AFTER = 1_000;
 
 /** The state of the inbox. */
 export interface InboxSnapshot {
@@ -48,9 +47,9 @@ export interface InboxOptions {
 /** What the user has read in a room, and what is left. */
 export type ReadMarks = Pick<InboxRow, "readSeq" | "unread" | "mentions">;
 
-export class Inbox implements Store<InboxSnapshot> {
+/** The user's rooms, the one with the latest message first. */
+export class Inbox extends ObservableStore<InboxSnapshot> {
   readonly #options: InboxOptions;
-  readonly #store = new WritableStore<InboxSnapshot>(EMPTY);
   /** Rooms whose row has changed since the present load began: its pages may be older. */
   readonly #touched = new Set<string>();
   /** Counts loads, so that one that takes long does not undo a later one. */
@@ -63,34 +62,31 @@ export class Inbox implements Store<InboxSnapshot> {
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: InboxOptions) {
+    super(EMPTY);
     this.#options = options;
     void this.#restore();
   }
 
-  readonly getSnapshot = (): InboxSnapshot => this.#store.getSnapshot();
-  readonly getServerSnapshot = (): InboxSnapshot => this.#store.getServerSnapshot();
-  readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
-
-  /** Fetches all rows. The client calls it on each new connection. */
+  /** Fetches all rows. The client calls it on each new connection. @internal */
   async load(): Promise<void> {
     const load = ++this.#loads;
     this.#touched.clear();
     this.#again = false;
-    this.#store.patch({ loading: true });
+    this.patch({ loading: true });
     try {
       const rows = await this.#read(() => load === this.#loads);
       if (!rows) return;
       this.#restored = true;
-      this.#store.set({ rooms: this.#withLive(rows), loading: false, stale: false });
+      this.set({ rooms: this.#withLive(rows), loading: false, stale: false });
       this.#saveLater();
       if (this.#again) this.changed();
       else this.#options.listed(new Set(this.getSnapshot().rooms.map(({ room }) => room)));
     } catch (thrown) {
-      if (load === this.#loads) this.#store.patch({ loading: false, error: failureOf(thrown) });
+      if (load === this.#loads) this.patch({ loading: false, error: failureOf(thrown) });
     }
   }
 
-  /** The membership has changed: fetches the rows again, once per burst. */
+  /** The membership has changed: fetches the rows again, once per burst. @internal */
   changed(): void {
     this.#again = true;
     this.#timer ??= setTimeout(() => {
@@ -100,7 +96,7 @@ export class Inbox implements Store<InboxSnapshot> {
     }, COALESCE);
   }
 
-  /** A new message in a subscribed room: its row moves to the top. */
+  /** A new message in a subscribed room: its row moves to the top. @internal */
   message(message: Message, counts?: { unread: number; mentions: number }): void {
     const { room, seq } = message;
     this.#update(room, (row) => ({
@@ -110,7 +106,7 @@ export class Inbox implements Store<InboxSnapshot> {
     }));
   }
 
-  /** A change of a message in a subscribed room, perhaps of the row's. */
+  /** A change of a message in a subscribed room, perhaps of the row's. @internal */
   change(room: string, change: Change): void {
     this.#update(room, (row) => ({
       ...row,
@@ -119,7 +115,7 @@ export class Inbox implements Store<InboxSnapshot> {
     }));
   }
 
-  /** New counts of a room, and its last message. */
+  /** New counts of a room, and its last message. @internal */
   unread({ room, unread, mentions, head, lastMessage }: ServerEvents["chat:unread"]): void {
     this.#update(room, (row) => ({
       ...row,
@@ -129,7 +125,7 @@ export class Inbox implements Store<InboxSnapshot> {
     }));
   }
 
-  /** The user's mark and counts of a room that they have read. */
+  /** The user's mark and counts of a room that they have read. @internal */
   counted(room: string, marks: ReadMarks): void {
     const known = this.getSnapshot().rooms.find((row) => row.room === room);
     const { readSeq, unread, mentions } = marks;
@@ -137,21 +133,22 @@ export class Inbox implements Store<InboxSnapshot> {
     this.#update(room, (row) => ({ ...row, unread, mentions, readSeq: Math.max(row.readSeq, readSeq) }));
   }
 
-  /** The user has left a room, or was removed from it. */
+  /** The user has left a room, or was removed from it. @internal */
   removed(room: string): void {
     this.#touched.add(room);
     this.#changeRows(this.getSnapshot().rooms.filter((row) => row.room !== room));
   }
 
-  /** Another user has signed in, or the user has signed out. */
+  /** Another user has signed in, or the user has signed out. @internal */
   forget(): void {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
     this.close();
     this.#restored = true;
-    this.#store.set(EMPTY);
+    this.set(EMPTY);
   }
 
+  /** Stores what has changed. @internal */
   close(): void {
     this.#loads += 1;
     clearTimeout(this.#timer);
@@ -161,22 +158,16 @@ export class Inbox implements Store<InboxSnapshot> {
 
   /** Reads all pages, as soon as the server allows. Undefined once another load has begun. */
   async #read(wanted: () => boolean): Promise<InboxRow[] | undefined> {
+    // Once the client is offline, the next connection loads anew.
+    const passes = ({ code, retryable }: Failure) => retryable && code !== "offline" && wanted();
     const rows: InboxRow[] = [];
     let after: string | undefined;
     do {
-      try {
-        const ask = { limit: PAGE, ...(after !== undefined && { after }) };
-        const page = await this.#options.request("chat:inbox", ask);
-        rows.push(...page.rooms);
-        after = page.next;
-        if (after === undefined) break;
-      } catch (thrown) {
-        const { code, retryable, retryAfterMs = RETRY_AFTER } = failureOf(thrown);
-        // The next connection loads anew.
-        if (code === "offline" || !retryable) throw thrown;
-        await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
-      }
-    } while (wanted());
+      const ask = { limit: PAGE, ...(after !== undefined && { after }) };
+      const page = await patiently(passes, () => this.#options.request("chat:inbox", ask));
+      rows.push(...page.rooms);
+      after = page.next;
+    } while (after !== undefined && wanted());
     return wanted() ? rows : undefined;
   }
 
@@ -217,7 +208,7 @@ export class Inbox implements Store<InboxSnapshot> {
   }
 
   #changeRows(rooms: readonly InboxRow[]): void {
-    this.#store.patch({ rooms });
+    this.patch({ rooms });
     this.#saveLater();
   }
 
@@ -225,7 +216,7 @@ export class Inbox implements Store<InboxSnapshot> {
     await this.#options.userRestored;
     const rooms = (await this.#options.storage.get(KEY)) as readonly InboxRow[] | undefined;
     // The rows of the server, or the sign-in of another user, may have come first.
-    if (rooms && !this.#restored) this.#store.patch({ rooms, stale: true });
+    if (rooms && !this.#restored) this.patch({ rooms, stale: true });
     this.#restored = true;
   }
 

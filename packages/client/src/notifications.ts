@@ -1,7 +1,7 @@
 // The user's notifications: the newest ones, and the number of unread ones.
 
 import type { Notification, Request } from "./contract.ts";
-import { WritableStore, type Store } from "./store.ts";
+import { ObservableStore } from "./store.ts";
 
 /** Notifications in a page. */
 const PAGE = 50;
@@ -15,45 +15,39 @@ export interface NotificationsSnapshot {
   readonly hasOlder: boolean;
 }
 
-export class Notifications implements Store<NotificationsSnapshot> {
+/** The user's notifications. */
+export class Notifications extends ObservableStore<NotificationsSnapshot> {
   readonly #request: Request;
   /**
    * For each running load, the notifications that arrived since it began. Its page may be older than them.
    */
   readonly #arrived = new Set<Notification[]>();
-  readonly #store = new WritableStore<NotificationsSnapshot>({
-    notifications: [],
-    unread: 0,
-    hasOlder: false,
-  });
 
   constructor(request: Request) {
+    super({ notifications: [], unread: 0, hasOlder: false });
     this.#request = request;
   }
 
-  readonly getSnapshot = (): NotificationsSnapshot => this.#store.getSnapshot();
-  readonly getServerSnapshot = (): NotificationsSnapshot => this.#store.getServerSnapshot();
-  readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
-
-  /** Fetches the newest page. The client calls it on each new connection. */
+  /** Fetches the newest page. The client calls it on each new connection. @internal */
   async load(): Promise<void> {
     const arrived: Notification[] = [];
     this.#arrived.add(arrived);
     try {
       const { notifications, unread, more } = await this.#request("notification:list", { limit: PAGE });
-      this.#store.set({ notifications, unread, hasOlder: more });
+      this.set({ notifications, unread, hasOlder: more });
       for (const notification of arrived) this.#add(notification);
     } finally {
       this.#arrived.delete(arrived);
     }
   }
 
+  /** Adds a page of older notifications to the snapshot. */
   async loadOlder(): Promise<void> {
     const { notifications, hasOlder } = this.getSnapshot();
     const before = notifications.at(-1)?.id;
     if (!hasOlder || before === undefined) return;
     const page = await this.#request("notification:list", { limit: PAGE, before });
-    this.#store.patch({ notifications: [...notifications, ...page.notifications], hasOlder: page.more });
+    this.patch({ notifications: [...notifications, ...page.notifications], hasOlder: page.more });
   }
 
   /** Marks one notification as read, or all of them. */
@@ -63,18 +57,18 @@ export class Notifications implements Store<NotificationsSnapshot> {
     const notifications = this.getSnapshot().notifications.map((known) =>
       known.readAt === undefined && (id === undefined || known.id === id) ? { ...known, readAt } : known,
     );
-    this.#store.patch({ notifications, unread });
+    this.patch({ notifications, unread });
   }
 
-  /** A live notification, or a missed one after a connect. One that is known already changes nothing. */
+  /** A live notification, or a missed one after a connect. One that is known already changes nothing. @internal */
   received(notification: Notification): boolean {
     for (const arrived of this.#arrived) arrived.push(notification);
     return this.#add(notification);
   }
 
-  /** Another device has read some: fetches the list again, since the event does not say which. */
+  /** Another device has read some: fetches the list again, since the event does not say which. @internal */
   counted(unread: number): void {
-    this.#store.patch({ unread });
+    this.patch({ unread });
     this.load().catch(() => undefined);
   }
 
@@ -83,7 +77,7 @@ export class Notifications implements Store<NotificationsSnapshot> {
     const { notifications, unread } = this.getSnapshot();
     if (notifications.some(({ id }) => id === notification.id)) return false;
     const all = [notification, ...notifications].sort((a, b) => b.at - a.at);
-    this.#store.patch({ notifications: all, unread: unread + (notification.readAt === undefined ? 1 : 0) });
+    this.patch({ notifications: all, unread: unread + (notification.readAt === undefined ? 1 : 0) });
     return true;
   }
 }

@@ -1,7 +1,7 @@
 // Presence of watched users. Watches are counted, so that views can share a user.
 
 import type { Presence, Request } from "./contract.ts";
-import { WritableStore, type Store } from "./store.ts";
+import { ObservableStore } from "./store.ts";
 
 /** Users in one subscription: the server's limit. */
 const MOST_USERS = 200;
@@ -9,18 +9,15 @@ const MOST_USERS = 200;
 /** The presence of watched users by id. */
 export type PresenceSnapshot = ReadonlyMap<string, Presence>;
 
-export class PresenceWatcher implements Store<PresenceSnapshot> {
+/** The presence of the users that the app watches. */
+export class PresenceWatcher extends ObservableStore<PresenceSnapshot> {
   readonly #request: Request;
-  readonly #store = new WritableStore<PresenceSnapshot>(new Map());
   readonly #watches = new Map<string, number>();
 
   constructor(request: Request) {
+    super(new Map());
     this.#request = request;
   }
-
-  readonly getSnapshot = (): PresenceSnapshot => this.#store.getSnapshot();
-  readonly getServerSnapshot = (): PresenceSnapshot => this.#store.getServerSnapshot();
-  readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
   /** Watches users. Returns a function that ends the watch. */
   watch(users: readonly string[]): () => void {
@@ -35,12 +32,12 @@ export class PresenceWatcher implements Store<PresenceSnapshot> {
     };
   }
 
-  /** A new connection has no subscriptions: makes them again. */
+  /** A new connection has no subscriptions: makes them again. @internal */
   connected(): void {
     void this.#ask([...this.#watches.keys()]);
   }
 
-  /** A change of a user's presence. Ignores users that nobody watches. */
+  /** A change of a user's presence. Ignores users that nobody watches. @internal */
   changed(presence: Presence): void {
     if (!this.#watches.has(presence.userId)) return;
     this.#put([presence]);
@@ -59,7 +56,7 @@ export class PresenceWatcher implements Store<PresenceSnapshot> {
     if (gone.length === 0) return;
     const kept = new Map(this.getSnapshot());
     for (const user of gone) kept.delete(user);
-    this.#store.set(kept);
+    this.set(kept);
     this.#request("presence:unsubscribe", { users: gone }).catch(() => undefined);
   }
 
@@ -80,6 +77,6 @@ export class PresenceWatcher implements Store<PresenceSnapshot> {
       if (this.#watches.has(presence.userId))
         next.set(presence.userId, { ...next.get(presence.userId), ...presence });
     }
-    this.#store.set(next);
+    this.set(next);
   }
 }

@@ -31,7 +31,8 @@ export interface Restrictions {
   readonly banned?: Sanction;
 }
 
-const NONE: Restrictions = { frozen: false, slowMode: 0 };
+/** What holds in a room without orders. */
+export const UNRESTRICTED: Restrictions = { frozen: false, slowMode: 0 };
 
 export interface RestrictionOptions {
   readonly userId: () => string | undefined;
@@ -45,7 +46,7 @@ export class RestrictionKeeper {
   readonly #options: RestrictionOptions;
   /** What moderators have changed since the room was last offline. An answer to a join may be older. */
   readonly #newer = new Set<"frozen" | "slowMode" | "muted">();
-  #present = NONE;
+  #present = UNRESTRICTED;
   readonly #muteEnd = new Timer(() => this.#drop("muted"));
   readonly #banEnd = new Timer(() => this.#drop("banned"));
   readonly #waitEnd = new Timer(() => this.#drop("waitUntil"));

@@ -25,11 +25,12 @@ import type { ReadMarks } from "./inbox.ts";
 import type { LawCounts } from "./laws.ts";
 import { MemberList } from "./members.ts";
 import type { Outbox, Pending } from "./outbox.ts";
-import { RestrictionKeeper, type ModerationAct, type Restrictions } from "./restrictions.ts";
+import { patiently } from "./patience.ts";
+import { RestrictionKeeper, UNRESTRICTED, type ModerationAct, type Restrictions } from "./restrictions.ts";
 import type { RoomCache } from "./room_cache.ts";
 import { RoomLog, type Entry } from "./room_log.ts";
 import type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
-import { WritableStore, type Store } from "./store.ts";
+import { ObservableStore, type Store } from "./store.ts";
 import { TypingUsers } from "./typing.ts";
 
 /** Messages of a room that are kept across reloads. */
@@ -55,6 +56,7 @@ const TYPING_PAUSE = 2_000;
 
 /** What a room needs from its client. */
 export interface RoomOptions {
+  /** The room's name. */
   readonly name: string;
   readonly request: Request;
   readonly outbox: Outbox;
@@ -71,16 +73,16 @@ export interface RoomOptions {
   readonly counted: (marks: ReadMarks) => void;
 }
 
-export class Room implements Store<RoomSnapshot> {
+/** A room as the app sees it. `RoomfulClient.room` makes it. */
+export class Room extends ObservableStore<RoomSnapshot> {
   readonly name: string;
   readonly #options: RoomOptions;
   readonly #log: RoomLog;
-  readonly #store: WritableStore<RoomSnapshot>;
   readonly #unsent = new WeakMap<Pending, RoomMessage>();
-  readonly #typing = new TypingUsers((typing) => this.#store.patch({ typing }));
+  readonly #typing = new TypingUsers((typing) => this.patch({ typing }));
   readonly #members = new MemberList();
   readonly #restrictions: RestrictionKeeper;
-  /** Resolves once the cached messages are in the snapshot. */
+  /** Resolves once the cached messages are in the snapshot. @internal */
   readonly restored: Promise<void>;
   #membershipChanged = false;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
@@ -98,8 +100,25 @@ export class Room implements Store<RoomSnapshot> {
   /** True from the loss of the membership until the next attempt to join. */
   #lost = false;
   #typedAt = -Infinity;
+  /** True if the session had the room when the connection was lost: a recovered one has it, too. */
+  #inSession = false;
 
   constructor(options: RoomOptions) {
+    super({
+      room: options.name,
+      joined: false,
+      messages: [],
+      hasOlder: false,
+      hasNewer: false,
+      loading: false,
+      members: [],
+      restrictions: UNRESTRICTED,
+      typing: [],
+      readSeq: 0,
+      unread: 0,
+      mentions: 0,
+      stale: false,
+    });
     this.name = options.name;
     this.#options = options;
     this.#log = new RoomLog(options.userId);
@@ -108,45 +127,26 @@ export class Room implements Store<RoomSnapshot> {
       serverNow: options.serverNow,
       changed: (restrictions) => this.#restricted(restrictions),
     });
-    this.#store = new WritableStore<RoomSnapshot>({
-      room: options.name,
-      joined: false,
-      messages: [],
-      hasOlder: false,
-      hasNewer: false,
-      loading: false,
-      members: [],
-      restrictions: this.#restrictions.present,
-      typing: [],
-      readSeq: 0,
-      unread: 0,
-      mentions: 0,
-      stale: false,
-    });
     this.restored = this.#restore();
   }
-
-  readonly getSnapshot = (): RoomSnapshot => this.#store.getSnapshot();
-  readonly getServerSnapshot = (): RoomSnapshot => this.#store.getServerSnapshot();
-  readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
   /** Counts of the entries that the client handed to the app, and of violations of the log's laws. */
   get laws(): LawCounts {
     return this.#log.laws.counts;
   }
 
-  /** True while a view wants the room. */
+  /** True while a view wants the room. @internal */
   get wanted(): boolean {
     return this.#wanted > 0;
   }
 
-  /** True while a view waits to be in the room, unless the server has refused it. */
+  /** True while a view waits to be in the room, unless the server has refused it. @internal */
   get entering(): boolean {
     const { joined, error } = this.getSnapshot();
     return this.wanted && !joined && !error && !this.#lost;
   }
 
-  /** The room's position for `chat:sync`, or undefined before the first page. */
+  /** The room's position for `chat:sync`, or undefined before the first page. @internal */
   get position(): { room: string; epoch: string; since: number } | undefined {
     const { epoch, upTo } = this.#log;
     return epoch === undefined ? undefined : { room: this.name, epoch, since: upTo };
@@ -190,10 +190,12 @@ export class Room implements Store<RoomSnapshot> {
     return this.#options.outbox.add(this.name, draft);
   }
 
+  /** Replaces the text of one of the user's messages. */
   async edit(seq: number, text: string): Promise<void> {
     await this.#write("chat:edit_message", { room: this.name, seq, text, clientId: newId() });
   }
 
+  /** Deletes a message: an own one, or as a moderator. */
   async remove(seq: number): Promise<void> {
     await this.#options.request("chat:delete_message", { room: this.name, seq, clientId: newId() });
   }
@@ -235,6 +237,7 @@ export class Room implements Store<RoomSnapshot> {
     this.#options.request("chat:typing_start", { room: this.name }).catch(() => undefined);
   }
 
+  /** Tells the others that the user has stopped typing. `send` does it, too. */
   stopTyping(): void {
     if (this.#typedAt === -Infinity) return;
     this.#typedAt = -Infinity;
@@ -268,21 +271,29 @@ export class Room implements Store<RoomSnapshot> {
   /**
    * Joins or resumes the room on the present connection, and reads missing pages until the window reaches
    * the head.
+   *
+   * @internal
    */
   catchUp(answer?: LogAnswer): Promise<void> {
     this.#catchingUp ??= this.#catchUp(answer).finally(() => (this.#catchingUp = undefined));
     return this.#catchingUp;
   }
 
-  /** The connection is back with its session: the room is joined, and the missed events have arrived. */
+  /** A session has begun, or has been recovered. @internal */
+  began(recovered: boolean): void {
+    this.#inSession &&= recovered;
+  }
+
+  /** The connection is back with its session: if that has the room, the missed events have arrived. @internal */
   resumed(): Promise<void> {
-    if (this.position === undefined || this.#log.gap !== undefined) return this.catchUp();
+    const missesNothing = this.#inSession && this.position !== undefined && this.#log.gap === undefined;
+    if (!missesNothing) return this.catchUp();
     this.#joined();
     // Another device may have read meanwhile.
     return this.getSnapshot().unread > 0 ? this.#recount() : Promise.resolve();
   }
 
-  /** The server refuses the room on the present connection. */
+  /** The server refuses the room on the present connection. @internal */
   refused(error: Failure): void {
     if (error.retryable) return this.#retryLater(error);
     // Other refusals may be over with the next connection.
@@ -293,8 +304,9 @@ export class Room implements Store<RoomSnapshot> {
     }
   }
 
-  /** The connection is lost. Messages stay and are marked as stale. */
+  /** The connection is lost. Messages stay and are marked as stale. @internal */
   offline(): void {
+    this.#inSession = this.getSnapshot().joined;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#recountTimer);
     this.#recountTimer = undefined;
@@ -304,7 +316,7 @@ export class Room implements Store<RoomSnapshot> {
     this.#publish({ joined: false, typing: [], stale: this.#log.epoch !== undefined });
   }
 
-  /** The user is no longer a member: forgets the room's messages, also in the cache. */
+  /** The user is no longer a member: forgets the room's messages, also in the cache. @internal */
   lost(error?: Failure): void {
     this.#lost = true;
     this.forget(error);
@@ -312,7 +324,7 @@ export class Room implements Store<RoomSnapshot> {
     this.#options.outbox.ready(this.name);
   }
 
-  /** Forgets the room's messages, but not those in the cache. */
+  /** Forgets the room's messages, but not those in the cache. @internal */
   forget(error?: Failure): void {
     this.#log.clear();
     clearTimeout(this.#saveTimer);
@@ -320,7 +332,7 @@ export class Room implements Store<RoomSnapshot> {
     this.#readTo = 0;
     this.#members.clear();
     const { role: _, ...rest } = this.getSnapshot();
-    this.#store.set(rest);
+    this.set(rest);
     this.#publish({
       joined: false,
       members: [],
@@ -332,6 +344,7 @@ export class Room implements Store<RoomSnapshot> {
     });
   }
 
+  /** A live message. @internal */
   message(message: Message): void {
     const known = this.#log.epoch !== undefined && message.seq <= this.#log.upTo;
     const me = this.#options.userId();
@@ -343,9 +356,10 @@ export class Room implements Store<RoomSnapshot> {
     const { unread, mentions } = this.getSnapshot();
     if (message.userId === me || message.seq <= this.getSnapshot().readSeq) return;
     const mentioned = me !== undefined && message.mentions?.includes(me);
-    this.#store.patch({ unread: unread + 1, mentions: mentions + (mentioned ? 1 : 0) });
+    this.patch({ unread: unread + 1, mentions: mentions + (mentioned ? 1 : 0) });
   }
 
+  /** A live edit, deletion or reaction. @internal */
   change(change: Change): void {
     this.#receive({ number: change.logSeq, change });
     const { readSeq, unread } = this.getSnapshot();
@@ -354,44 +368,45 @@ export class Room implements Store<RoomSnapshot> {
     this.#recountTimer ??= setTimeout(() => void this.#recount(), COALESCE);
   }
 
+  /** Another user has begun or stopped typing. @internal */
   typed(userId: string, typing: boolean): void {
     if (userId === this.#options.userId()) return;
     if (typing) this.#typing.started(userId);
     else this.#typing.stopped(userId);
   }
 
-  /** What the user may do in the room, from the server's answer or after a recovery. */
+  /** What the user may do in the room, from the server's answer or after a recovery. @internal */
   stands(state: Standing): void {
     this.#restrictions.entered(state);
-    this.#store.patch({ role: state.role });
+    this.patch({ role: state.role });
   }
 
-  /** A moderator has acted, in this room or in all. */
+  /** A moderator has acted, in this room or in all. @internal */
   moderated(act: ModerationAct): void {
     this.#restrictions.acted(act);
   }
 
   #restricted(restrictions: Restrictions): void {
     const { joined, restrictions: before } = this.getSnapshot();
-    this.#store.patch({ restrictions });
+    this.patch({ restrictions });
     // A view may still show the room that the user was banned from.
     if (before.banned && !restrictions.banned && this.wanted && !joined) void this.catchUp();
   }
 
-  /** The server has refused a message to this room. */
+  /** The server has refused a message to this room. @internal */
   sendRefused(refusal: Failure): void {
     this.#restrictions.refused(refusal);
   }
 
-  /** Another device of the user has read on, or the server has counted anew. */
+  /** Another device of the user has read on, or the server has counted anew. @internal */
   counted(unread: number, mentions: number): void {
-    this.#store.patch({ unread, mentions });
+    this.patch({ unread, mentions });
   }
 
-  /** Somebody has read up to `seq`. */
+  /** Somebody has read up to `seq`. @internal */
   marked(userId: string, seq: number): void {
     if (userId === this.#options.userId() && seq > this.getSnapshot().readSeq) {
-      this.#store.patch({ readSeq: seq });
+      this.patch({ readSeq: seq });
       void this.#recount();
     }
     if (!this.#members.mark(userId, seq)) return;
@@ -401,18 +416,19 @@ export class Room implements Store<RoomSnapshot> {
     }, COALESCE);
   }
 
-  /** Users came online or went offline, or joined or left: fetches the members again, once per burst. */
+  /** Users came online or went offline, or joined or left: fetches the members again, once per burst. @internal */
   membersChanged(membership = false): void {
     if (!this.getSnapshot().joined) return;
     this.#membershipChanged ||= membership;
     this.#membersTimer ??= setTimeout(() => void this.#fetchMembers(), COALESCE);
   }
 
-  /** Pending messages have changed. */
+  /** Pending messages have changed. @internal */
   pendingChanged(): void {
     this.#publish();
   }
 
+  /** Ends all timers and stores the messages. @internal */
   close(): void {
     const timers = [
       this.#markTimer,
@@ -441,7 +457,7 @@ export class Room implements Store<RoomSnapshot> {
   #tryAgain(): void {
     this.#lost = false;
     const { error, ...rest } = this.getSnapshot();
-    if (error) this.#store.set(rest);
+    if (error) this.set(rest);
   }
 
   /** Resolves when it is known whether the room can be entered on the present connection. */
@@ -471,6 +487,7 @@ export class Room implements Store<RoomSnapshot> {
     // A new snapshot lets a `join` that still waits find out that nobody wants the room any more.
     if (!this.getSnapshot().joined) return this.#publish();
     this.offline();
+    this.#inSession = false;
     this.#unsubscribing = this.#options
       .request("chat:unsubscribe", { room: this.name })
       .catch(() => undefined)
@@ -511,7 +528,7 @@ export class Room implements Store<RoomSnapshot> {
 
   async #readOlder(seq: number, limit: number): Promise<void> {
     if (seq >= this.#log.from || !this.#log.hasOlder) return;
-    this.#store.patch({ loading: true });
+    this.patch({ loading: true });
     try {
       let before: number;
       do {
@@ -525,21 +542,15 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   /** Reads a page of the history, as soon as the rate limit allows. */
-  async #history(ask: GetHistory): Promise<Page> {
-    for (;;) {
-      try {
-        return await this.#options.request("chat:get_history", ask);
-      } catch (thrown) {
-        const { code, retryAfterMs = 1_000 } = failureOf(thrown);
-        if (code !== "rate_limited") throw thrown;
-        await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
-      }
-    }
+  #history(ask: GetHistory): Promise<Page> {
+    const limited = ({ code }: Failure) => code === "rate_limited";
+    return patiently(limited, () => this.#options.request("chat:get_history", ask));
   }
 
   #joined(): void {
+    this.#inSession = false;
     const { error: _, ...rest } = this.getSnapshot();
-    this.#store.set({ ...rest, joined: true, stale: false });
+    this.set({ ...rest, joined: true, stale: false });
     this.#publish();
     this.#options.outbox.ready(this.name);
     this.membersChanged(true);
@@ -555,7 +566,7 @@ export class Room implements Store<RoomSnapshot> {
   }
 
   #took({ readSeq, unread, mentions }: JoinAnswer): void {
-    this.#store.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
+    this.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
     this.#hasRead({ readSeq, unread, mentions });
   }
 
@@ -624,7 +635,7 @@ export class Room implements Store<RoomSnapshot> {
     try {
       const mark = { room: this.name, seq: this.#readTo, ...(laws && { laws }) };
       const { readSeq, unread, mentions } = await this.#options.request("chat:message_read", mark);
-      this.#store.patch({ readSeq, unread, mentions });
+      this.patch({ readSeq, unread, mentions });
       this.#hasRead({ readSeq, unread, mentions });
     } catch {
       // The next mark includes this one, and so does the next join's answer.
@@ -652,7 +663,7 @@ export class Room implements Store<RoomSnapshot> {
     }
   }
 
-  /** A user has a new profile. */
+  /** A user has a new profile. @internal */
   profileChanged({ userId, name, avatar }: ServerEvents["user:updated"]): void {
     if (this.#members.rename(userId, { name, avatar })) this.#publishMembers();
   }
@@ -661,7 +672,7 @@ export class Room implements Store<RoomSnapshot> {
     const me = this.#options.userId();
     const listed = me === undefined ? undefined : this.#members.roleOf(me);
     const role = listed !== "owner" && this.#options.moderator() ? "moderator" : listed;
-    this.#store.patch({ members: this.#members.all(), ...(role && { role }) });
+    this.patch({ members: this.#members.all(), ...(role && { role }) });
   }
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */
@@ -670,7 +681,7 @@ export class Room implements Store<RoomSnapshot> {
     laws.handedOut(sent, upTo);
     const unsent = this.#unsentBeside(sent).map((pending) => this.#asUnsent(pending));
     const messages = unsent.length === 0 ? sent : [...sent, ...unsent];
-    this.#store.patch({ messages, hasOlder, hasNewer: gap !== undefined, ...fields });
+    this.patch({ messages, hasOlder, hasNewer: gap !== undefined, ...fields });
     if (this.#log.epoch !== undefined) this.#saveTimer ??= setTimeout(() => void this.#save(), COALESCE);
   }
 

@@ -2,11 +2,15 @@
 
 /** A store of JSON values by key. Implement it for React Native, Node or a database of your own. */
 export interface Storage {
+  /** The value of a key, or undefined. */
   get(key: string): Promise<unknown>;
   /** Rejects if the value cannot be kept, for example over a quota. */
   set(key: string, value: unknown): Promise<void>;
+  /** Removes a key; one that does not exist is no error. */
   delete(key: string): Promise<void>;
+  /** All keys, in any order. */
   keys(): Promise<string[]>;
+  /** Removes all keys. */
   clear(): Promise<void>;
 }
 

@@ -235,6 +235,24 @@ describe("tokens", () => {
   });
 });
 
+test("a view that opens while the connection is lost gets everything since the last one closed", async () => {
+  const client = clientFor(server, "alice");
+  const room = await enter(client, "reopened");
+  await post(server, "reopened", "seen");
+  await until(room, ({ messages }) => messages.length === 1);
+  room.release();
+  await until(room, ({ joined }) => !joined);
+  await post(server, "reopened", "missed");
+  server.faults.offline();
+  await until(client.connection, ({ state }) => state === "offline");
+  void room.join();
+  await server.faults.heal();
+  await until(room, ({ joined }) => joined);
+  await post(server, "reopened", "live");
+  const { messages } = await until(room, (snapshot) => snapshot.messages.some(({ text }) => text === "live"));
+  expect(messages.map(({ text }) => text)).toEqual(["seen", "missed", "live"]);
+});
+
 test("a kicked user sees why, and is not reconnected", async () => {
   const client = clientFor(server, "alice");
   await enter(client, "kick");

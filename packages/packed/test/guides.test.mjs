@@ -1,4 +1,5 @@
-// The TypeScript in the guides and READMEs type-checks against the packages.
+// The code in the guides and READMEs type-checks against the packages: TypeScript in strict mode, JavaScript by
+// the types that the compiler infers.
 
 import {
   mkdirSync,
@@ -11,19 +12,23 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, before, test } from "node:test";
 
-import { ROOT, run, TOOLS } from "./run.mjs";
+import { ROOT, run } from "./run.mjs";
 
 /** What the reader's own code has: names that the guides use and do not declare. */
 const READERS_CODE = `
 import type { RoomfulClient as Client } from "@roomful/client";
 import type { RoomfulApi as Api } from "@roomful/server";
+import type { io as connect, Socket } from "socket.io-client";
 declare global {
   var RoomfulClient: typeof Client;
+  var io: typeof connect;
   interface ImportMeta { env: any }
   const url: string;
   const token: () => Promise<string>;
+  const fetchToken: () => Promise<string>;
+  const getToken: () => Promise<string>;
   const app: {
     get(path: string, handler: (request: any, response: any) => void): void;
     post(path: string, parser: unknown, handler: (request: any, response: any) => void): void;
@@ -32,52 +37,74 @@ declare global {
   const bell: HTMLElement;
   const client: Client;
   const api: Api;
+  const socket: Socket;
+  const known: { room: string; epoch: string; since: number }[];
   function render(messages: unknown): void;
+  function show(...what: unknown[]): void;
+  function leave(room: string, reason: string): void;
   function toast(text: string): void;
   function archive(message: { seq: number }): void;
   function save(row: object): Promise<void>;
-  const process: { env: Record<string, string> };
+  function beforeAll(hook: () => unknown, timeout?: number): void;
+  function afterAll(hook: () => unknown): void;
 }`;
 
-const folder = mkdtempSync(join(tmpdir(), "roomful-guides-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
-
-const names = ["client", "server", "testing"];
-const pages = [
+const PACKAGES = ["client", "react", "server", "testing"];
+const PAGES = [
+  "README.md",
   ...readdirSync(join(ROOT, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
-  ...names.map((name) => `packages/${name}/README.md`),
+  ...PACKAGES.map((name) => `packages/${name}/README.md`),
 ];
-/** Blocks that need packages of other projects, which these tests do not install. */
-const needs = (code) => !/from "(?:vitest|@playwright\/test)"/.test(code);
 
-const blocks = pages.flatMap((page) =>
-  [...readFileSync(join(ROOT, page), "utf8").matchAll(/```ts\n([^]*?)\n```/g)]
-    .map(([, code], n) => ({ name: `${page.replace(/\W+/g, "_")}_${n}.ts`, code }))
-    .filter(({ code }) => needs(code)),
-);
+/** Blocks for programs that the workspace does not have. */
+const needs = (code) => !/from "@playwright\/test"/.test(code);
 
-test(`${blocks.length} blocks of code type-check`, () => {
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-  writeFileSync(join(folder, "readers_code.ts"), READERS_CODE);
-  for (const { name, code } of blocks) writeFileSync(join(folder, name), `${code}\nexport {};\n`);
-  for (const name of names) run("npm", ["run", "--silent", "build"], { cwd: join(ROOT, "packages", name) });
-  mkdirSync(join(folder, "node_modules/@roomful"), { recursive: true });
-  for (const name of names)
-    symlinkSync(join(ROOT, "packages", name), join(folder, "node_modules/@roomful", name));
-  const options = {
-    compilerOptions: {
-      target: "ES2022",
-      module: "NodeNext",
-      lib: ["ES2023", "DOM", "ESNext.Disposable"],
-      types: [],
-      strict: true,
-      skipLibCheck: true,
-      noEmit: true,
-    },
-    include: ["*.ts"],
-  };
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(options));
-  run(join(TOOLS, "tsc"), ["-p", folder]);
+/** All blocks of code in a language, each with the name of a file for it. */
+function blocks(language) {
+  const fence = new RegExp(`\`\`\`${language}\\n([^]*?)\\n\`\`\``, "g");
+  return PAGES.flatMap((page) =>
+    [...readFileSync(join(ROOT, page), "utf8").matchAll(fence)]
+      .map(([, code], n) => ({ name: `${page.replace(/\W+/g, "_")}_${n}.${language}`, code }))
+      .filter(({ code }) => needs(code)),
+  );
+}
+
+const COMMON = {
+  target: "ES2022",
+  module: "ESNext",
+  moduleResolution: "Bundler",
+  lib: ["ES2023", "DOM", "ESNext.Disposable"],
+  types: ["node"],
+  jsx: "react-jsx",
+  skipLibCheck: true,
+  noEmit: true,
+};
+
+let folder;
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), "roomful-guides-"));
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  for (const name of PACKAGES)
+    run("npm", ["run", "--silent", "build"], { cwd: join(ROOT, "packages", name) });
 });
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+for (const [languages, options] of [
+  [["ts", "tsx"], { strict: true }],
+  [["js", "jsx"], { allowJs: true, checkJs: true }],
+]) {
+  const all = languages.flatMap(blocks);
+  test(`${all.length} blocks of ${languages.join(" and ")} type-check`, () => {
+    const place = join(folder, languages[0]);
+    mkdirSync(place);
+    writeFileSync(join(place, "package.json"), JSON.stringify({ type: "module" }));
+    writeFileSync(join(place, "readers_code.ts"), READERS_CODE);
+    writeFileSync(join(place, "styles.d.ts"), 'declare module "*.css";');
+    for (const { name, code } of all) writeFileSync(join(place, name), `${code}\nexport {};\n`);
+    const settings = { compilerOptions: { ...COMMON, ...options }, include: ["*"] };
+    writeFileSync(join(place, "tsconfig.json"), JSON.stringify(settings));
+    run("tsc", ["-p", place]);
+  });
+}

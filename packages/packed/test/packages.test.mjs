@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 
 import { checkPackage, Package } from "@arethetypeswrong/core";
 
-import { pack, run, ROOT, TOOLS } from "./run.mjs";
+import { pack, run, ROOT } from "./run.mjs";
 
 /** How an app uses each package. */
 const USES = {
@@ -70,7 +70,7 @@ function unpacked(tarball) {
 
 for (const name of packages) {
   test(`${name}: publint and the types have no complaint`, async () => {
-    run(join(TOOLS, "publint"), ["--strict", tarballs.get(name)]);
+    run("publint", ["--strict", tarballs.get(name)]);
     // Packages for browsers and current Node are ES modules only.
     const { exports } = JSON.parse(readFileSync(join(ROOT, "packages", name, "package.json"), "utf8"));
     const ignored = "require" in exports["."] ? ["node10"] : ["node10", "node16-cjs"];
@@ -107,11 +107,9 @@ for (const name of packages) {
         "ES2023,DOM,ESNext.Disposable",
       ];
       const modules = ["--module", module, "--moduleResolution", resolution];
-      run(
-        join(TOOLS, "tsc"),
-        [...options, ...modules, "--types", "node", "--jsx", "react-jsx", "use.tsx"],
-        { cwd: project },
-      );
+      run("tsc", [...options, ...modules, "--types", "node", "--jsx", "react-jsx", "use.tsx"], {
+        cwd: project,
+      });
     }
   });
 }

@@ -4,7 +4,6 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
 export const ROOT = join(import.meta.dirname, "../../..");
-export const TOOLS = join(import.meta.dirname, "../node_modules/.bin");
 
 /** Packs a package into `folder` and returns the file's path. */
 export function pack(cwd, folder) {
@@ -12,7 +11,7 @@ export function pack(cwd, folder) {
   return join(folder, filename);
 }
 
-/** Runs a command to its end and returns its output. */
+/** Runs a command to its end and returns its output. `npm test` puts the tools of the package in the PATH. */
 export function run(command, args, options = {}) {
   const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", ...options });
   if (error || status !== 0)

@@ -5,26 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import {
-  chromium,
-  type Browser,
-  type BrowserContextOptions,
-  type Locator,
-  type Page,
-} from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { build, preview, type PreviewServer } from "vite";
 
 import type { TestRoomful } from "../../testing/src/index.ts";
 
+export { launch } from "../../client/test/launch.ts";
+
 /** Milliseconds before a wait fails. Only a failing test waits that long. */
 const PATIENCE = 20_000;
 const here = fileURLToPath(new URL(".", import.meta.url));
-
-export function launch(): Promise<Browser> {
-  // Chromium has no sandbox for root in a container; the tests browse only their own page.
-  const args = ["--no-sandbox", "--disable-dev-shm-usage"];
-  return chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args });
-}
 
 /** What to build. */
 export interface AppOptions {
@@ -39,7 +29,6 @@ export class App {
     const { react = "19", readme = "export default () => null;" } = options;
     const outDir = mkdtempSync(join(tmpdir(), "roomful-react-"));
     const packages = react === "18" ? { react: "react-18", "react-dom": "react-dom-18" } : {};
-    const module = (name: string) => join(here, "../node_modules", name);
     await build({
       configFile: false,
       root: join(here, "app"),
@@ -59,10 +48,9 @@ export class App {
           { find: "@roomful/client", replacement: join(here, "../../client/src/index.ts") },
           ...Object.entries(packages).map(([find, name]) => ({
             find: new RegExp(`^${find}(/.*)?$`),
-            replacement: `${module(name)}$1`,
+            replacement: `${name}$1`,
           })),
         ],
-        dedupe: ["idb", "socket.io-client"],
       },
       build: {
         outDir,

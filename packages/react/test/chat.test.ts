@@ -256,11 +256,12 @@ describe("scrolling", () => {
   });
 });
 
-test("loading thousands of messages renders only the rows in view, and few snapshots", async () => {
+test("of 50,000 messages, only the rows in view are rendered, while they load and while one scrolls", async () => {
+  const most = 50_000;
   const room = newRoom();
-  await imported(room, 6_000);
+  await imported(room, most);
   const ada = await open({ user: "ada", room });
-  await ada.message("entry 6000.");
+  await ada.message(`entry ${most}.`);
   const work = await ada.page.evaluate(async (name) => {
     const room = window.client.room(name);
     let [snapshots, rows] = [0, 0];
@@ -273,9 +274,21 @@ test("loading thousands of messages renders only the rows in view, and few snaps
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     return { snapshots, rows, loaded: room.getSnapshot().messages.length };
   }, room);
-  expect(work.loaded).toBe(6_000);
+  expect(work.loaded).toBe(most);
   expect(work.snapshots).toBeLessThan(6);
   expect(work.rows).toBeLessThan(100);
+  const rendered = await ada.page.evaluate(async () => {
+    const scroller = document.querySelector(".rf-scroller")!;
+    let rows = 0;
+    for (let part = 20; part >= 0; part -= 1) {
+      scroller.scrollTop = (scroller.scrollHeight * part) / 20;
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+      rows = Math.max(rows, document.querySelectorAll(".rf-rows > *").length);
+    }
+    return rows;
+  });
+  expect(rendered).toBeLessThan(100);
+  await ada.message("entry 1.");
   // Development builds of React compare all props of each render, entry by entry.
   expect(await longestList(ada)).toBeLessThan(200);
 });

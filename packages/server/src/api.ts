@@ -35,6 +35,7 @@ export class RoomfulApi {
     return this.#caller.pages("rooms", query, (page: Schemas["Rooms"]) => [page.rooms, page.next]);
   }
 
+  /** A room with its members. */
   room(room: string): Promise<Schemas["RoomWithMembers"]> {
     return this.#caller.call("GET", path`rooms/${room}`);
   }
@@ -74,6 +75,7 @@ export class RoomfulApi {
     return this.#caller.call("POST", path`rooms/${room}/messages`, body);
   }
 
+  /** A page of a room's messages. `allMessages` reads all pages. */
   messages(room: string, query: Query<"readMessages"> = {}): Promise<Schemas["History"]> {
     return this.#caller.call("GET", path`rooms/${room}/messages` + search(query));
   }
@@ -223,6 +225,7 @@ export class RoomfulApi {
     return this.#caller.call("PUT", path`users/${user}/blocks/${blocked}`);
   }
 
+  /** Ends the user's block of another user. */
   removeBlock(user: string, blocked: string): Promise<Schemas["Block"]> {
     return this.#caller.call("DELETE", path`users/${user}/blocks/${blocked}`);
   }
@@ -295,6 +298,7 @@ export class RoomfulApi {
     return this.#caller.call("GET", "key");
   }
 
+  /** Numbers of the server: connections, rooms, messages. */
   stats(): Promise<Schemas["Stats"]> {
     return this.#caller.call("GET", "stats");
   }

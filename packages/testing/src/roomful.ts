@@ -71,6 +71,7 @@ export interface TestRoomful {
   log(): string;
   /** Ends the server and removes its folder. Call it after the tests. */
   stop(): Promise<void>;
+  /** The same, at the end of a block that begins with `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -15,6 +15,7 @@ import { Removals } from "./removals.tsx";
 export interface RoomListProps {
   /** The open room. */
   readonly current?: string | undefined;
+  /** Called with the room that the user opens. */
   readonly onOpen?: (room: string) => void;
   /** The address of a room, for links that open in a new tab. Default: `#room`. */
   readonly href?: (room: string) => string;

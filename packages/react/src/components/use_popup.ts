@@ -2,8 +2,10 @@
 
 import { useCallback, useEffect, useRef, useState, type RefObject } from "react";
 
+/** The state of the box, and the refs of its elements. */
 export interface Popup<E extends HTMLElement> {
   readonly open: boolean;
+  /** Opens or closes the box. */
   readonly toggle: () => void;
   /** Closes the box and gives the focus back to the button. */
   readonly close: () => void;
@@ -12,6 +14,7 @@ export interface Popup<E extends HTMLElement> {
   readonly button: RefObject<HTMLButtonElement | null>;
 }
 
+/** The state of a box that a button opens. */
 export function usePopup<E extends HTMLElement>(): Popup<E> {
   const [open, setOpen] = useState(false);
   const area = useRef<E>(null);
