@@ -222,6 +222,7 @@ pub(crate) struct Moderation {
 
 /// A [`Moderation`] as nodes tell it to each other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub(crate) struct Announcement {
     #[serde(flatten)]
     pub(crate) event: Moderation,
