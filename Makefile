@@ -64,6 +64,20 @@ torture-overload: ## attack a server beside honest users, and print what they se
 	$(CARGO) build --release -p roomful -p roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --overload --seconds $(SECONDS_EACH) $(if $(ATTACK),--attack $(ATTACK))
 
+# TARGET=name fuzzes one target, FUZZ_SECONDS sets the time of each. fuzz/README.md lists them.
+FUZZ_SECONDS ?= 600
+
+.PHONY: fuzz
+fuzz: ## fuzz each parser for ten minutes, with nightly Rust and cargo-fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) TARGET=$(TARGET) scripts/fuzz.sh
+
+# SOCKET_IO names a clone of github.com/socketio/socket.io; without it, the script clones it. It needs ports 3000 and
+# 3210.
+.PHONY: client-suites
+client-suites: ## run the unmodified test suites of engine.io-client and socket.io-client against our server
+	$(CARGO) build --release -p roomful-socket --example client_suites
+	@SOCKET_IO=$(SOCKET_IO) scripts/client-suites.sh
+
 # QUICK=1 gives a first impression within five minutes after the build. WORKLOAD=a,b ONLY=c,d BENCH_ROUNDS=n run a part.
 # Only full runs update the report that the documentation cites.
 BENCH_PART := $(QUICK)$(ONLY)$(BENCH_ROUNDS)

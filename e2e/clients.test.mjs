@@ -4,9 +4,11 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
+import { Line, Postgres, Redis } from "./lib/backing.mjs";
 import { CLIENTS, Client } from "./lib/clients.mjs";
 import { API_KEY, Roomful } from "./lib/process.mjs";
 import { tokenFor } from "./lib/token.mjs";
+import { until } from "./lib/waiting.mjs";
 
 /** Milliseconds within which every client has to be back after the server is ready again. */
 const BACK = 5_000;
@@ -21,9 +23,39 @@ const SERVER = {
   ROOMFUL__SOCKET__PING_TIMEOUT: "2s",
 };
 
+/** A message that fills the buffers of a client that does not read. */
+const LARGE = "x".repeat(15_000);
+
 let rooms = 0;
 
-for (const { name, command, missing, build, recovers = false, givesUp = [] } of CLIENTS) {
+/** PostgreSQL, Redis and the proxy in front of Redis, for the servers that have a lease. */
+let cluster;
+after(async () => {
+  cluster?.redis.stop();
+  await Promise.all([cluster?.bus.stop(), cluster?.postgres.stop()]);
+});
+
+/** A server in a cluster of its own, which loses its lease without Redis. */
+async function startWithLease() {
+  if (!cluster) {
+    const [postgres, bus] = await Promise.all([Postgres.start(), Redis.start()]);
+    cluster = { postgres, bus, redis: await Line.to(new URL(bus.url).port) };
+  }
+  return Roomful.start({
+    env: {
+      ROOMFUL_STORE_URL: cluster.postgres.url,
+      ROOMFUL_BUS_URL: `redis://127.0.0.1:${cluster.redis.port}`,
+      ROOMFUL__CLUSTER__LEASE: "2s",
+    },
+  });
+}
+
+/** How many clients the server has closed because they read too slowly. */
+const slowEnds = (server) => server.log().split("slow_consumer").length - 1;
+
+const isReady = async (server) => (await fetch(`${server.url}/readyz`)).ok;
+
+for (const { name, command, missing, build, recovers = false, givesUp = [], silent = [] } of CLIENTS) {
   const absent = missing?.();
   describe(`the ${name} client`, { skip: absent ? `needs ${absent}` : false }, () => {
     let server;
@@ -70,7 +102,7 @@ for (const { name, command, missing, build, recovers = false, givesUp = [] } of 
       const answer = await fetch(`${server.url}/api/v1/rooms/${room}/messages`, {
         method: "POST",
         headers: { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" },
-        body: JSON.stringify({ userId: "backend", text, clientId: text }),
+        body: JSON.stringify({ userId: "backend", text, clientId: text.slice(0, 64) }),
       });
       assert.equal(answer.status, 201, await answer.text());
     }
@@ -93,6 +125,14 @@ for (const { name, command, missing, build, recovers = false, givesUp = [] } of 
         );
       }
       assert.equal(recovered, recovers, "recovered");
+      await send(client, `after-${client.room}`);
+      await received(client, `after-${client.room}`);
+    }
+
+    /** Waits until the client is back, and lets it go on in its room. */
+    async function goesOn(client) {
+      await client.next("connect", () => true, BACK);
+      await client.done("chat:join", { room: client.room });
       await send(client, `after-${client.room}`);
       await received(client, `after-${client.room}`);
     }
@@ -136,6 +176,42 @@ for (const { name, command, missing, build, recovers = false, givesUp = [] } of 
         await back(client, ["missed"]);
       });
     }
+
+    describe("on a server with a lease", () => {
+      before(async () => {
+        await server.stop();
+        server = await startWithLease();
+      });
+
+      for (const transport of TRANSPORTS) {
+        const skip = silent.includes(transport) && "the library sends nothing after such an end";
+        test(`is back within 5 s after it read too slowly over ${transport}`, { skip }, async () => {
+          const client = await join(transport, "dave");
+          client.freeze();
+          const before = slowEnds(server);
+          for (let n = 0; slowEnds(server) === before; n += 8) {
+            const some = Array.from({ length: 8 }, (_, i) => post(client.room, `${n + i} ${LARGE}`));
+            await Promise.all(some);
+          }
+          client.thaw();
+          await goesOn(client);
+        });
+
+        test(
+          `is back within 5 s after the node lost its lease over ${transport}`,
+          { skip: skip || stops(transport) },
+          async () => {
+            const client = await join(transport, "erin");
+            cluster.redis.cut();
+            await client.next("disconnect");
+            assert.ok(!(await isReady(server)), "without a lease the node is not ready");
+            cluster.redis.mend();
+            await until(() => isReady(server), "the node to have a lease again");
+            await goesOn(client);
+          },
+        );
+      }
+    });
 
     test("sees why the server refuses its token", async () => {
       const client = start("websocket", "no token");

@@ -30,6 +30,8 @@ const python = () => join(ROOT, "e2e/.venv/bin/python");
  * Each client library: `missing` names a missing toolchain, `build` builds the program, `command` starts
  * it. `recovers` tells whether the library implements connection state recovery. `givesUp` lists the
  * transports over which the library stops reconnecting after one refused attempt, whatever the server does.
+ * `silent` lists those over which it connects again after the server ended its connection, and then sends
+ * nothing more.
  */
 export const CLIENTS = [
   {
@@ -64,6 +66,7 @@ export const CLIENTS = [
     recovers: true,
     // With both transports, it begins with either: it keeps them in a set without an order.
     givesUp: ["websocket", "upgrade"],
+    silent: ["polling"],
     missing: () => !installed("go", "version") && "Go",
     build: () => build("go", "go", ["build", "-o", join(BUILDS, "go/client"), "."]),
     command: [join(BUILDS, "go/client")],
@@ -122,6 +125,15 @@ export class Client {
     const { ok, data, error } = await this.call(event, payload);
     if (!ok) throw new Error(`${event} failed: ${JSON.stringify(error)}`);
     return data;
+  }
+
+  /** Stops the process, so that it reads nothing, until `thaw`. */
+  freeze() {
+    this.child.kill("SIGSTOP");
+  }
+
+  thaw() {
+    this.child.kill("SIGCONT");
   }
 
   stop() {

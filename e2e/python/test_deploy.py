@@ -241,6 +241,19 @@ def test_alerts():
         assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
+def test_every_alert_has_a_unit_test_in_which_it_fires():
+    tests = yaml.safe_load((DEPLOY / "prometheus" / "alerts_test.yaml").read_text())["tests"]
+    expected = [
+        sample["labels"]
+        for test in tests
+        for query in test["promql_expr_test"]
+        for sample in query["exp_samples"]
+        if "labels" in sample
+    ]
+    fired = {re.search(r'alertname="(\w+)"', labels)[1] for labels in expected}
+    assert fired == {rule["alert"] for rule in alert_rules()}
+
+
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian package prometheus) is not installed")
 def test_alerts_fire_for_outages_and_stay_silent_for_blips():
     for command in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):

@@ -3,9 +3,10 @@
 
 use roomful_socket::{ClientKind, Reason, Socket};
 
-use crate::{app::App, error::ChatError, session::Session};
+use crate::{app::App, error::ChatError, recovery::refusal::Refusal, session::Session};
 
-/// Logs that a client is connected. `recovered` says whether it continues an earlier session.
+/// Logs that a client is connected. `recovered` says whether it continues an earlier session. If it asked to
+/// and could not, `refused_recovery` says why.
 pub(crate) fn connected(app: &App, me: &Session, socket: &Socket, recovered: bool) {
     if !is_sampled(app, me) {
         return;
@@ -19,11 +20,13 @@ pub(crate) fn connected(app: &App, me: &Session, socket: &Socket, recovered: boo
         client = client(handshake.client_kind),
         transport = socket.transport(),
         recovered,
+        refused_recovery = me.refused_recovery().map(Refusal::label),
         "client connected"
     );
 }
 
-/// Logs that a client is gone, with the position up to which its node has applied the log.
+/// Logs that a client is gone. `offset` is the last one that it can have received: if it comes back with it,
+/// nothing was lost on the way. Clients that cannot recover have none.
 pub(crate) fn disconnected(app: &App, me: &Session, socket: &Socket, reason: Reason) {
     if !is_sampled(app, me) {
         return;
@@ -37,7 +40,8 @@ pub(crate) fn disconnected(app: &App, me: &Session, socket: &Socket, reason: Rea
         transport = socket.transport(),
         duration_ms,
         cause = reason.label(),
-        position = %app.log.applied(),
+        offset = (!me.plain).then(|| app.log.offset(app.log.applied())).flatten(),
+        refused_recovery = me.refused_recovery().map(Refusal::label),
         "client disconnected"
     );
 }

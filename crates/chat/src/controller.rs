@@ -28,15 +28,13 @@ pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
     };
     let kind = EventKind::of(&event.name);
     app.metrics.event(kind);
-    let ack = event.take_ack();
-    let reply = Reply::to_client(socket.clone(), event.name.clone(), ack, app.metrics.clone());
+    let reply = Reply::to_client(socket.clone(), &mut event, app.metrics.clone());
     let context = Context { app, socket, me };
     let command = match admit(&context, kind, &event) {
         Ok(command) => command,
         Err(error) => {
             let error = context.with_retry_slot(error);
             reply.fail(&error);
-            context.socket.count_refused(event.size());
             return context.close_if_abusive(&error);
         }
     };

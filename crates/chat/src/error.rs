@@ -234,6 +234,12 @@ impl ChatError {
             )
     }
 
+    /// Whether the client could have avoided it. Outages and faults of the server are not the client's.
+    pub(crate) const fn is_clients_fault(&self) -> bool {
+        !matches!(self, Self::Undecided)
+            && !matches!(self.code(), ErrorCode::Unavailable | ErrorCode::Internal)
+    }
+
     /// The error as it appears in an ack, an `error` event or a `connect_error`'s `data`.
     pub fn body(&self) -> ErrorBody {
         ErrorBody {

@@ -42,6 +42,8 @@ mod detached;
 mod error;
 mod events;
 mod faults;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handlers;
 mod hooks;
 mod keyed_mutex;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use roomful_socket::{AckSender, Socket};
+use roomful_socket::{AckSender, Event, Socket};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::{sync::oneshot, time::Instant};
@@ -31,6 +31,8 @@ enum To {
     Client {
         socket: Socket,
         event: Box<str>,
+        /// The event's size.
+        bytes: usize,
         ack: Option<AckSender>,
     },
     Caller(oneshot::Sender<Answer>),
@@ -38,13 +40,13 @@ enum To {
 
 impl Reply {
     /// Answers a client that sent `event`.
-    pub(crate) fn to_client(
-        socket: Socket,
-        event: Box<str>,
-        ack: Option<AckSender>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let to = To::Client { socket, event, ack };
+    pub(crate) fn to_client(socket: Socket, event: &mut Event, metrics: Arc<Metrics>) -> Self {
+        let to = To::Client {
+            socket,
+            event: event.name.clone(),
+            bytes: event.size(),
+            ack: event.take_ack(),
+        };
         let started = Instant::now();
         Self {
             to,
@@ -102,16 +104,25 @@ impl Reply {
         }
     }
 
-    /// Sends `{ok: false, error}`, or an `error` event that names the request's event.
+    /// Sends `{ok: false, error}`, or an `error` event that names the request's event. If the client is at
+    /// fault, this counts as a refusal, and too many close the connection.
     pub(crate) fn fail(self, error: &ChatError) {
         self.metrics.error(error.code());
         match self.to {
-            To::Client { ack: Some(ack), .. } => drop(ack.send(&AckError::of(error.body()))),
             To::Client {
-                ack: None,
                 socket,
                 event,
-            } => emit_error(&socket, error.body(), Some(&event)),
+                bytes,
+                ack,
+            } => {
+                match ack {
+                    Some(ack) => drop(ack.send(&AckError::of(error.body()))),
+                    None => emit_error(&socket, error.body(), Some(&event)),
+                }
+                if error.is_clients_fault() {
+                    socket.count_refused(bytes);
+                }
+            }
             To::Caller(caller) => drop(caller.send(Err(error.clone()))),
         }
     }

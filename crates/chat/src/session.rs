@@ -17,6 +17,7 @@ use crate::{
     middleware::rate_limit::ConnectionLimiter,
     notifications::tracker::Device,
     presence::tracker::{Choice, Recalled},
+    recovery::refusal::Refusal,
     room::{
         Subscriber,
         pending_join::{JoiningSession, PendingJoin},
@@ -69,6 +70,8 @@ struct Life {
     watching: Vec<Watched>,
     /// The recovery key; `None` if the session cannot be recovered.
     key: Option<SessionKey>,
+    /// Why the client did not get its earlier session back. `None` if it did, or did not ask.
+    refused_recovery: Option<Refusal>,
     /// The user's stored status until presence takes it; `None` for most.
     recalled: Option<Box<Recalled>>,
     /// The recovered rooms until the socket is connected, and the position of the client's offset.
@@ -163,6 +166,7 @@ impl Session {
                 joined: Vec::new(),
                 watching: Vec::new(),
                 key: None,
+                refused_recovery: None,
                 recalled: None,
                 restored: None,
             }),
@@ -300,6 +304,15 @@ impl Session {
     /// Changes the recovery key; `None` gives up recovery.
     pub(crate) fn set_key(&self, key: Option<SessionKey>) {
         self.life.lock().key = key;
+    }
+
+    pub(crate) fn set_refused_recovery(&self, refusal: Option<Refusal>) {
+        self.life.lock().refused_recovery = refusal;
+    }
+
+    /// Why the client did not get its earlier session back. `None` if it did, or did not ask.
+    pub(crate) fn refused_recovery(&self) -> Option<Refusal> {
+        self.life.lock().refused_recovery
     }
 
     pub(crate) fn set_restored(&self, rooms: PendingJoin, seen: LogPosition) {

@@ -9,6 +9,8 @@ mod cluster;
 mod config;
 mod content_rules;
 mod exposure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hooks;
 mod http;
 mod huge_pages;
@@ -34,6 +36,8 @@ mod webhooks;
 
 use std::process::ExitCode;
 
+// Not under a fuzzer, whose sanitizer needs the standard one.
+#[cfg(not(fuzzing))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

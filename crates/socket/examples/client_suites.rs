@@ -1,11 +1,7 @@
 //! The servers that the test suites of the npm packages engine.io-client (port 3000) and socket.io-client
 //! (port 3210) expect, as in their `test/support` folders.
 //!
-//! `cargo run --release -p roomful-socket --example client_suites`
-//!
-//! Then run the suites from their repository, without the hooks that start their own servers:
-//! `mocha --exit test/index.js`
-//! `mocha --import=tsx --exit test/index.ts`
+//! `make client-suites` builds it and runs the suites, without the hooks that start their own servers.
 
 use std::{
     collections::HashMap,

@@ -37,7 +37,7 @@ impl LogPosition {
 
     /// This position and all after it, in ascending order.
     pub fn and_following(self) -> impl Iterator<Item = Self> {
-        (self.0..).map(Self)
+        (self.0..=u64::MAX).map(Self)
     }
 }
 

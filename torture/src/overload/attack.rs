@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// What hostile clients do at full speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attack {
-    /// One user reads an inbox of 100 rooms on 50 connections.
+    /// One user reads an inbox of 100 rooms with 10,000 unread messages each, on 50 connections.
     Inbox,
     /// One user synchronises 100 rooms on 50 connections.
     Sync,

@@ -4,7 +4,6 @@
 
 use std::io::{BufRead as _, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use roomful_testkit::http::{self, HttpClient};
@@ -15,6 +14,7 @@ use tokio::time::sleep;
 
 use super::attack::Attack;
 use super::flood::{Flood, PAUSE, WEBSOCKET};
+use super::unread::ROOMS;
 use crate::error::TortureError;
 
 /// The line that says that an attacker is prepared.
@@ -22,10 +22,6 @@ pub(super) const READY: &str = "prepared";
 
 /// The connections of one hostile user: as many as the server allows.
 const CONNECTIONS: usize = 50;
-/// The rooms of the hostile user.
-const ROOMS: usize = 100;
-/// The messages in each of them, all unread.
-const MESSAGES: usize = 10;
 const ABSENT: usize = 900;
 const UNFINISHED: usize = 2_600;
 const UNFINISHED_BYTES: usize = 14 * 1024;
@@ -33,7 +29,7 @@ const IDLE: usize = 1_100;
 const API_CALLERS: usize = 16;
 /// Packets in one burst of a flood.
 const BURST: usize = 64;
-const USER: &str = "mallory";
+pub(super) const USER: &str = "mallory";
 
 /// The server to attack, and what the attacker knows of it.
 #[derive(Clone, Debug)]
@@ -124,52 +120,19 @@ fn flood(kind: Attack, target: &Target, n: usize) -> Flood {
     }
 }
 
-fn room(n: usize) -> String {
+/// The name of a room of the hostile user.
+pub(super) fn room(n: usize) -> String {
     format!("target-{n}")
 }
 
 async fn prepare(kind: Attack, target: &Target) -> Result<(), TortureError> {
-    match kind {
-        Attack::Inbox | Attack::Sync | Attack::Joins | Attack::ExpensiveEvents => {
-            let target = Arc::new(target.clone());
-            let mut rooms = JoinSet::new();
-            for n in 0..ROOMS {
-                rooms.spawn(fill_room(Arc::clone(&target), n));
-            }
-            while let Some(filled) = rooms.join_next().await {
-                filled.unwrap_or(Ok(()))?;
-            }
-            Ok(())
-        }
-        Attack::AbsentMembers => {
-            let absent = (0..ABSENT).map(|n| format!("absent-{n}"));
-            let members: Vec<_> = absent.chain([USER.to_owned()]).collect();
-            api(
-                target,
-                "PUT",
-                "/api/v1/rooms/absent",
-                &json!({ "kind": "public" }),
-            )
-            .await?;
-            for member in members {
-                let path = format!("/api/v1/rooms/absent/members/{member}");
-                api(target, "PUT", &path, &json!({})).await?;
-            }
-            Ok(())
-        }
-        _ => Ok(()),
+    if kind != Attack::AbsentMembers {
+        return Ok(());
     }
-}
-
-async fn fill_room(target: Arc<Target>, n: usize) -> Result<(), TortureError> {
-    let path = format!("/api/v1/rooms/{}", room(n));
-    api(&target, "PUT", &path, &json!({ "kind": "public" })).await?;
-    api(&target, "PUT", &format!("{path}/members/{USER}"), &json!({})).await?;
-    for message in 0..MESSAGES {
-        let message = json!({ "userId": "writer", "text": "unread", "clientId": format!("{n}-{message}") });
-        api(&target, "POST", &format!("{path}/messages"), &message).await?;
-    }
-    Ok(())
+    let absent = (0..ABSENT).map(|n| format!("absent-{n}"));
+    let members: Vec<_> = absent.chain([USER.to_owned()]).collect();
+    let room = json!({ "kind": "public", "members": members });
+    api(target, "PUT", "/api/v1/rooms/absent", &room).await
 }
 
 async fn api(target: &Target, method: &str, path: &str, body: &Value) -> Result<(), TortureError> {

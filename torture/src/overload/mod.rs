@@ -8,6 +8,7 @@ mod attacker;
 mod flood;
 mod honest;
 mod report;
+mod unread;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -25,13 +26,18 @@ use self::attacker::READY;
 pub use self::attacker::{Target, attack};
 use self::honest::{HonestUsers, Sample, Seen, p99, waits};
 pub use self::report::{Outcome, Report};
+use self::unread::Database;
 use crate::error::TortureError;
 
 const WARM_UP: Duration = Duration::from_secs(2);
 /// How long the honest users are watched after an attack.
 const AFTERWARDS: Duration = Duration::from_secs(6);
-/// A wait above the highest of quiet times by this factor is not normal.
+/// After an attack, waits are compared with quiet times in spans of this length.
+const SPAN: Duration = Duration::from_millis(500);
+/// A span is normal if one of ten waits at most is above the p99 of quiet times by this factor. Single waits
+/// tell nothing: a sync of the disk can take long at any time.
 const NORMAL: f64 = 1.5;
+const OUTLIERS: f64 = 0.1;
 /// A webhook at which nobody listens.
 const DEAD_WEBHOOK: &str = concat!(
     r#"[{url = "http://127.0.0.1:9/", name = "dead", events = ["message.created", "message.undelivered"], "#,
@@ -75,7 +81,10 @@ pub async fn run(options: &Options) -> Result<Report, TortureError> {
 }
 
 async fn one(kind: Attack, options: &Options, pin: bool) -> Result<Outcome, TortureError> {
-    let mut config = server::Config::new(&options.binary).env("ROOMFUL_LOG", "info");
+    let database = Database::prepare(kind, &options.binary).await?;
+    let mut config = server::Config::new(&options.binary)
+        .env("ROOMFUL_LOG", "info")
+        .env("ROOMFUL_STORE_URL", &database.url());
     if pin {
         config.wrapper = ["taskset", "-c", "0"].map(str::to_owned).into();
     }
@@ -167,15 +176,45 @@ async fn peak_memory(
     Ok(peak)
 }
 
-/// The time from the end of the attack to the last wait that is longer than in quiet times. `None` if waits
-/// were still long at the end, or nobody got an answer.
+/// The time from the end of the attack to the end of the last span that is not normal. `None` if that is the
+/// last one of all, or a send failed.
 fn recovery(seen: &Seen, acks: &[Sample], [began, onset, ended]: [Instant; 3]) -> Option<Duration> {
-    let normal = waits(acks, began, onset).max()?.mul_f64(NORMAL);
-    let after: Vec<_> = acks.iter().filter(|sample| sample.at >= ended).collect();
-    let last = after.iter().rev().find(|sample| sample.took > normal);
-    let recovered = last.map_or(Duration::ZERO, |sample| {
-        sample.at.saturating_duration_since(ended)
-    });
-    let answered = !after.is_empty() && seen.failed_sends() == 0;
-    (answered && recovered + Duration::from_secs(1) < AFTERWARDS).then_some(recovered)
+    let longest = p99(acks, began, onset).mul_f64(NORMAL);
+    let last = (0..AFTERWARDS.as_millis() / SPAN.as_millis()).map_while(|n| u32::try_from(n).ok());
+    let ends = last.map(|n| SPAN * (n + 1));
+    let abnormal = |end: &Duration| !is_normal(acks, longest, ended + *end);
+    let recovered = ends.filter(abnormal).last().unwrap_or_default();
+    (seen.failed_sends() == 0 && recovered < AFTERWARDS).then_some(recovered)
+}
+
+/// Whether the span up to `end` is normal. One without answers is not.
+#[allow(clippy::cast_precision_loss, reason = "a few hundred waits")]
+fn is_normal(acks: &[Sample], longest: Duration, end: Instant) -> bool {
+    let waits: Vec<_> = waits(acks, end - SPAN, end).collect();
+    let long = waits.iter().filter(|wait| **wait > longest).count();
+    !waits.is_empty() && long as f64 <= waits.len() as f64 * OUTLIERS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One wait each 10 ms, long ones within the first `long` of every span of half a second.
+    fn span(start: Instant, long: u64) -> Vec<Sample> {
+        let sample = |n: u64| Sample {
+            at: start + Duration::from_millis(n * 10),
+            took: Duration::from_millis(if n < long { 50 } else { 5 }),
+        };
+        (0..50).map(sample).collect()
+    }
+
+    #[test]
+    fn a_span_is_normal_with_a_few_long_waits_and_not_with_many_or_without_answers() {
+        let (start, longest) = (Instant::now(), Duration::from_millis(10));
+        let end = start + SPAN;
+        assert!(is_normal(&span(start, 0), longest, end));
+        assert!(is_normal(&span(start, 5), longest, end));
+        assert!(!is_normal(&span(start, 6), longest, end));
+        assert!(!is_normal(&[], longest, end));
+    }
 }

@@ -221,7 +221,7 @@ pub(crate) struct Moderation {
 }
 
 /// A [`Moderation`] as nodes tell it to each other.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Announcement {
     #[serde(flatten)]
     pub(crate) event: Moderation,

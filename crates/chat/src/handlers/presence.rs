@@ -152,6 +152,7 @@ pub(crate) async fn unsubscribe(context: &Context, ask: Users) -> Result<States,
 /// `presence:set_status`: sets the status for all the user's devices.
 pub(crate) async fn set_status(context: &Context, ask: SetStatus) -> Result<Nothing, ChatError> {
     let Context { app, socket, me } = context;
-    app.presence.choose(&me.user, socket, ask.choice).await?;
+    let recipients = app.presence.choose(&me.user, socket, ask.choice).await?;
+    me.add_debt(price::of_announcement(recipients));
     Ok(Nothing {})
 }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Weak};
 
 use roomful_store::{Outage, Outbox, Store, StoreError, UndeliveredReport};
+use tokio::time::{Instant, sleep};
 
 use super::online_users::OnlineUsers;
 use crate::clock::Clock;
@@ -15,6 +16,9 @@ const BATCH: u32 = 100;
 /// Recipients whose reports one commit writes, and those of one message more. Other writes get their turn
 /// between two commits.
 const RECIPIENTS_PER_COMMIT: usize = 256;
+/// The pause after a commit, as a multiple of its duration: a backlog of reports takes a quarter of the store's
+/// time for writes at most, however long it is.
+const PAUSE: u32 = 3;
 /// The pause between two checks, in milliseconds.
 const EVERY_MS: i64 = 500;
 
@@ -67,12 +71,20 @@ async fn check(outbox: &dyn Outbox, now: i64, users: &dyn OnlineUsers) -> Result
             users: message.waiting,
         });
         if recipients >= RECIPIENTS_PER_COMMIT {
-            outbox.report_undelivered(std::mem::take(&mut reports)).await?;
+            commit(outbox, std::mem::take(&mut reports)).await?;
             recipients = 0;
         }
     }
     if !reports.is_empty() {
-        outbox.report_undelivered(reports).await?;
+        commit(outbox, reports).await?;
     }
     Ok(checked)
+}
+
+/// Writes reports, and lets other writes pass for some time afterwards.
+async fn commit(outbox: &dyn Outbox, reports: Vec<UndeliveredReport>) -> Result<(), StoreError> {
+    let started = Instant::now();
+    outbox.report_undelivered(reports).await?;
+    sleep(started.elapsed() * PAUSE).await;
+    Ok(())
 }

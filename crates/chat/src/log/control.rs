@@ -25,7 +25,6 @@ const KEPT: u64 = 10_000;
 
 /// A command to all nodes.
 #[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Control {
     /// The user is a member of the room: they are online in it on every node they are connected to.
     Joined { room: RoomId, user: String },

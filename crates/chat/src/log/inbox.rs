@@ -144,6 +144,17 @@ impl EntryInbox {
         self.state.lock().buffer.backfill(missing, page);
     }
 
+    /// The store has no entry after `head`: drops what the bus has announced beyond it. Asks the store again at
+    /// once, since an entry may have come meanwhile.
+    pub(super) fn forget_after(&self, head: &LogHead) {
+        let mut state = self.state.lock();
+        if state.takes(&head.epoch) {
+            state.buffer.forget_after(head.position);
+        }
+        drop(state);
+        self.poll_now();
+    }
+
     /// Everything after `applied` is to be applied again. Returns how many commits wait.
     pub(super) fn rewind(&self, applied: LogPosition) -> usize {
         self.state.lock().buffer.rewind(applied)

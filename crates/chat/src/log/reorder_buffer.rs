@@ -143,6 +143,16 @@ impl<B> ReorderBuffer<B> {
         }
     }
 
+    /// No entry exists after `head`. Drops those that the bus has announced all the same.
+    pub(crate) fn forget_after(&mut self, head: LogPosition) {
+        let own = self.batches.back().map(|batch| batch.first.plus(batch.len));
+        let end = own.unwrap_or_default().max(head.next()).max(self.next);
+        self.newest = end.previous();
+        drop(self.hints.split_off(&end));
+        let wrong = self.entries.split_off(&end);
+        self.bytes -= wrong.values().map(|entry| entry.entry.body.len()).sum::<usize>();
+    }
+
     /// Adds what the store has of `missing`, which [`missing`](Self::missing) returned before.
     pub(crate) fn backfill(&mut self, missing: Missing, page: impl IntoIterator<Item = LogEntry>) {
         for entry in page {

@@ -17,6 +17,8 @@ const SYNCED_ROOMS: usize = 10;
 const INBOX_ROWS: usize = 25;
 /// Each full 25 users whose presence is looked up cost one token.
 const SUBSCRIBED_USERS: usize = 25;
+/// Each full 100 connections that a change of a user's status goes to cost one token.
+const ANNOUNCED: usize = 100;
 /// The size of an entry in an answer without its body, in bytes.
 const ENTRY_BYTES: usize = 256;
 
@@ -49,6 +51,11 @@ pub(crate) fn of_comparisons(users: usize) -> u32 {
     tokens(users, SUBSCRIBED_USERS)
 }
 
+/// Tokens for a change of a status that so many connections of others get.
+pub(crate) fn of_announcement(connections: usize) -> u32 {
+    tokens(connections, ANNOUNCED)
+}
+
 /// Tokens for an answer of this many bytes.
 pub(crate) fn of_answer(bytes: usize) -> u32 {
     tokens(bytes, BYTES_OUT)
@@ -67,4 +74,35 @@ pub(crate) fn page_bytes(history: &History) -> usize {
 
 fn tokens(amount: usize, per_token: usize) -> u32 {
     u32::try_from(amount / per_token).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_prices_are_the_charged_ones() {
+        let documented = include_str!("../../../../docs/events.md");
+        let (_, table) = documented.split_once("### What an event costs").unwrap();
+        let (table, _) = table.split_once("\n### ").unwrap();
+        for price in [
+            format!("| each full {} KiB of its payload | 1 more |", BYTES_IN / 1024),
+            format!("each full {} KiB in the answer | 1, paid", BYTES_OUT / 1024),
+            format!("| `chat:sync`: each full {SYNCED_ROOMS} rooms | 1 more |"),
+            format!("`user:get`: each full {SUBSCRIBED_USERS} users | 1 more |"),
+            format!("each full {SUBSCRIBED_USERS} users whom the user's connections are subscribed to"),
+            format!("| `chat:inbox`: each full {INBOX_ROWS} rooms in the answer | 1, paid"),
+            format!("`presence:set_status` that changes the status: each full {ANNOUNCED} connections"),
+            format!("| `user:block`, `user:unblock`, `chat:moderate` | {LONE_COMMIT} more |"),
+            format!("| `chat:leave` of a room that the user has left already | {NO_LEAVE} more |"),
+        ] {
+            assert!(table.contains(&price), "docs/events.md lacks {price:?}");
+        }
+        let rows = table.lines().filter(|line| line.starts_with("| ")).count();
+        assert_eq!(
+            rows,
+            1 + 10,
+            "a title, and one row for each price and the basic one"
+        );
+    }
 }

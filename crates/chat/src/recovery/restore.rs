@@ -46,7 +46,9 @@ impl Drop for Claimed<'_> {
 pub(super) async fn restore(app: &Arc<App>, socket: &Socket, claim: &RecoveryRequest) -> Option<Restored> {
     let me = socket.state::<Session>().filter(|me| !me.plain)?;
     let outcome = try_restore(app, &me, socket, claim).await;
-    app.metrics.resumed(outcome.as_ref().err().copied());
+    let refusal = outcome.as_ref().err().copied();
+    app.metrics.resumed(refusal);
+    me.set_refused_recovery(refusal);
     outcome
         .inspect_err(|error| tracing::debug!(user = ?me.user, %error, "failed to recover a session"))
         .ok()

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// A user's name and chosen status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Shown {
     pub(crate) name: Option<Arc<str>>,
     #[serde(with = "status")]

@@ -60,6 +60,26 @@ async fn a_client_that_ignores_rate_limits_is_disconnected() {
 }
 
 #[tokio::test]
+async fn events_that_handlers_refuse_count_as_refused() {
+    let server = Server::with(|config| config.rates.enabled = false).await;
+    let client = server.connect("alice").await;
+    let message = json!({ "room": "lobby", "text": "x".repeat(16 * 1024) });
+    // The bound is 1 MB within 10 s.
+    for _ in 0..70 {
+        if client.emit("chat:send_message", &message).await.is_err() {
+            break;
+        }
+    }
+    client.wait_end(PATIENCE).await.unwrap();
+    let errors = client.drain("error");
+    assert!(
+        errors.iter().all(|error| error["code"] == "forbidden"),
+        "{errors:?}"
+    );
+    assert!(errors.len() > 50, "{} refusals", errors.len());
+}
+
+#[tokio::test]
 async fn a_users_connections_are_limited_and_freed_on_disconnect() {
     let server = Server::with(|config| config.rates.connections_per_user = 2).await;
     let token = roomful_testkit::token::with_claims(crate::fixture::SECRET, &crate::fixture::claims("alice"));

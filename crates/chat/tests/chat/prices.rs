@@ -1,5 +1,6 @@
 //! The price of events in rate-limit tokens.
 
+use roomful_chat::Rate;
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
@@ -75,6 +76,36 @@ async fn a_large_payload_and_a_large_answer_cost_more() {
     // 19 messages of 16 KiB are 9 tokens, which the next event pays.
     let page = json!({ "room": "lobby", "limit": 100 });
     assert_eq!(passes(&alice, "chat:get_history", &page).await, 4);
+}
+
+#[tokio::test]
+async fn a_status_costs_by_the_connections_that_get_it() {
+    let server = Server::with(|config| {
+        config.rates.connects_per_address = Rate::new(1_000, 1_000);
+        config.rates.connections_per_user = 1_000;
+    })
+    .await;
+    let alice = server.joined("alice", "lobby").await;
+    let mut others = Vec::new();
+    for _ in 0..100 {
+        others.push(server.joined("bob", "lobby").await);
+        server.clock.advance(50);
+    }
+    server.clock.advance(60_000);
+    let mut passed = 0;
+    for number in 0.. {
+        let status = json!({ "status": "away", "text": number.to_string() });
+        let ack = alice.call("presence:set_status", &status).await.unwrap();
+        if ack["ok"] == false {
+            break;
+        }
+        passed += 1;
+    }
+    assert_eq!(passed, 20, "2 tokens each, the second paid by the next event");
+    // The same status again goes to nobody. The first event pays for the last change.
+    server.clock.advance(60_000);
+    let same = json!({ "status": "away", "text": "19" });
+    assert_eq!(passes(&alice, "presence:set_status", &same).await, 39);
 }
 
 #[tokio::test]

@@ -189,7 +189,6 @@ impl Config {
         streams::validate(&self.streams, &mut sinks)?;
         hooks::validate(&self.hooks)?;
         self.outbox.validate()?;
-        self.api.validate()?;
         self.moderation.validate()?;
         self.log.validate()?;
         self.shutdown.validate()

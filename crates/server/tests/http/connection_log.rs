@@ -30,6 +30,7 @@ async fn a_connection_has_one_line_at_its_start_and_one_at_its_end() {
         .unwrap();
     alice.next_event("session").await.unwrap();
     let id = alice.id().to_owned();
+    let offset = alice.claim()["offset"].clone();
     let (bob, _) = PollingSession::connect(&[server.addr()], 1, &auth(&server, "bob"))
         .await
         .unwrap();
@@ -54,11 +55,27 @@ async fn a_connection_has_one_line_at_its_start_and_one_at_its_end() {
         (&closed["session"], &closed["cause"]),
         (&json!(id), &json!("transport_close"))
     );
-    assert!(
-        closed["duration_ms"].is_number() && closed["position"].is_string(),
-        "{closed}"
-    );
+    assert!(closed["duration_ms"].is_number(), "{closed}");
+    assert_eq!(closed["offset"], offset, "{closed}");
+    assert_eq!(closed.get("refused_recovery"), None, "{closed}");
     assert_eq!(line(&log, "client connected", "bob")["transport"], "polling");
+}
+
+#[tokio::test]
+async fn a_refused_recovery_has_its_cause_in_both_lines() {
+    let mut server = start(&[]).await;
+    let mut claim = auth(&server, "alice");
+    claim["pid"] = json!("A".repeat(20));
+    claim["offset"] = json!("offset of another server");
+    let alice = SioClient::connect(server.addr(), "/", &claim).await.unwrap();
+    alice.next_event("session").await.unwrap();
+    drop(alice);
+    server.wait_log("transport_close").await.unwrap();
+    assert!(server.terminate().await.unwrap().success());
+    for message in ["client connected", "client disconnected"] {
+        let line = line(&server.log(), message, "alice");
+        assert_eq!(line["refused_recovery"], "foreign_offset", "{line}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roomful_socket::Reason;
-use roomful_store::{EntryKind, LogEntry, LogPosition, StoreError};
+use roomful_store::{EntryKind, LogEntry, LogHead, LogPosition, StoreError};
 use tokio::time::{Duration, Instant};
 
 use super::{Follower, FollowerParts};
@@ -16,6 +16,13 @@ const PAGE: u32 = 200;
 const PATIENCE: Duration = Duration::from_millis(20);
 /// The first and the longest pause after a backfill failed, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<i64> = 50..=2_000;
+
+/// What the store has of missing positions.
+enum Found {
+    Entries(Vec<LogEntry>),
+    /// Some of them are beyond the head of the log.
+    Beyond(LogHead),
+}
 
 /// The state of closing a gap.
 pub(super) struct Gap {
@@ -53,15 +60,14 @@ impl Follower {
     /// Reads what the store has of the missing positions, as far as it can be read. Tries again until it
     /// succeeds: a hole would be worse than a wait.
     async fn backfill(&self, mut missing: Missing, gap: &mut Gap) {
-        let FollowerParts {
-            store, inbox, clock, ..
-        } = &self.parts;
+        let FollowerParts { inbox, clock, .. } = &self.parts;
         missing.upto = missing.upto.min(missing.after.plus(gap.page.into()));
-        match store.log_entries(missing.after, missing.upto, gap.page).await {
-            Ok(page) => {
+        match self.read(missing, gap.page).await {
+            Ok(Found::Entries(page)) => {
                 self.count_unread(&page);
                 inbox.backfill(missing, page);
             }
+            Ok(Found::Beyond(head)) => inbox.forget_after(&head),
             Err(error @ (StoreError::Internal(_) | StoreError::Setup(_))) => {
                 // Another try would fail, too. The entries around the unreadable one are applied all the
                 // same.
@@ -81,6 +87,21 @@ impl Follower {
                 gap.pause_ms = (gap.pause_ms * 2).min(*RETRY_MS.end());
             }
         }
+    }
+
+    /// Reads what the store has of the missing positions. If it lacks the last of them, retention has removed its
+    /// entry, or the bus has announced a position that the log does not have.
+    async fn read(&self, missing: Missing, page: u32) -> Result<Found, StoreError> {
+        let FollowerParts { store, cluster, .. } = &self.parts;
+        let found = store.log_entries(missing.after, missing.upto, page).await?;
+        let has_last = found.last().is_some_and(|entry| entry.position == missing.upto);
+        if cluster.is_some() && !has_last {
+            let head = store.read_log_head().await?;
+            if head.position < missing.upto {
+                return Ok(Found::Beyond(head));
+            }
+        }
+        Ok(Found::Entries(found))
     }
 
     /// The entry at `position` is unreadable. Closes the connections that miss it: when they come back, they

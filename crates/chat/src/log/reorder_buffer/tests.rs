@@ -55,6 +55,29 @@ fn is_served(room: RoomId) -> bool {
 }
 
 #[test]
+fn positions_beyond_the_head_of_the_log_are_forgotten_and_may_come_later() {
+    let mut buffer = Buffer::starting(&at("a", 4));
+    buffer.push_hints(LogPosition(u64::MAX), [key(NOT_SERVED), key(SERVED)]);
+    buffer.push_entry(entry(900, SERVED));
+    buffer.push_entry(entry(5, SERVED));
+    assert_eq!(buffer.pop(is_served), Some(Ready::Entry(entry(5, SERVED))));
+    assert_eq!(buffer.missing(), Some(missing(5, 899)));
+    buffer.forget_after(LogPosition(5));
+    assert_eq!((buffer.missing(), buffer.bytes), (None, 0));
+    buffer.push_entry(entry(6, SERVED));
+    assert_eq!(buffer.pop(is_served), Some(Ready::Entry(entry(6, SERVED))));
+}
+
+#[test]
+fn own_commits_are_not_forgotten() {
+    let mut buffer = Buffer::starting(&at("a", 4));
+    buffer.push_batch(LogPosition(5), 2, 5..7);
+    buffer.forget_after(LogPosition(4));
+    assert!(matches!(buffer.pop(is_served), Some(Ready::Batch { .. })));
+    assert_eq!(buffer.missing(), None);
+}
+
+#[test]
 fn a_position_is_ready_with_its_entry_or_with_a_hint_that_nobody_here_needs_it() {
     let mut buffer = Buffer::starting(&at("a", 4));
     buffer.push_hints(LogPosition(5), [key(SERVED), key(NOT_SERVED)]);

@@ -9,14 +9,15 @@ use crate::{
     error::ChatError,
     events::presence::{OFFLINE, Offline, STATUS, ShowsAs, State, Status},
     log::control::Control,
-    presence::tracker::{Choice, OnlineEntry, PresenceTracker, Shift},
+    presence::tracker::{Choice, OnlineEntry, Shift},
     types::Shown,
     types::UserId,
 };
 
 impl PresenceServer {
     /// The user chooses a status on this socket. Tells their other devices, and others to whom the user shows
-    /// differently now.
+    /// differently now. Returns the number of other users' sockets on this node that may show it; 0 if the
+    /// status was the same before.
     ///
     /// # Errors
     /// `unavailable`, `internal`: the store failed, or it is unknown whether the other nodes learn of it.
@@ -25,13 +26,13 @@ impl PresenceServer {
         user: &UserId,
         socket: &Socket,
         choice: Choice,
-    ) -> Result<(), ChatError> {
+    ) -> Result<usize, ChatError> {
         let _one_choice = self.choices.lock(user).await;
         let now = self.clock.now_ms();
         let seen_at = {
             let tracker = self.tracker.lock();
             if tracker.choice(user) == Some(&choice) {
-                return Ok(());
+                return Ok(0);
             }
             // A user who stays invisible is not seen now.
             let unseen_since = tracker.entry(user).and_then(|entry| entry.last_shown(now));
@@ -52,8 +53,7 @@ impl PresenceServer {
             };
             sync.cluster.command(&chose).await?;
         }
-        self.apply_choice(user, &choice, seen_at, Some(socket));
-        Ok(())
+        Ok(self.apply_choice(user, &choice, seen_at, Some(socket)))
     }
 
     /// The user has chosen a status on another node.
@@ -64,30 +64,32 @@ impl PresenceServer {
         }
     }
 
-    /// The choice takes effect on this node. Announces it to all but the socket that it was made on.
-    fn apply_choice(&self, user: &UserId, choice: &Choice, seen_at: i64, on: Option<&Socket>) {
+    /// The choice takes effect on this node. Announces it to all but the socket that it was made on. Returns
+    /// the number of other users' sockets that may show it.
+    fn apply_choice(&self, user: &UserId, choice: &Choice, seen_at: i64, on: Option<&Socket>) -> usize {
         let mut tracker = self.tracker.lock();
         let tracker = &mut *tracker;
         let news = ShowsAs::new(user, choice);
-        let others = |tracker: &PresenceTracker<_>| {
-            let others = self.recipients.others(user, tracker.rooms_of(user));
-            others.into_values()
-        };
-        match tracker.choose(user, choice.clone(), seen_at) {
-            Shift::Appeared => self.announce(user, tracker, others(tracker)),
+        let shift = tracker.choose(user, choice.clone(), seen_at);
+        let others = self.recipients.others(user, tracker.rooms_of(user));
+        let recipients = others.len();
+        let others = others.into_values();
+        match shift {
+            Shift::Appeared => self.announce(user, tracker, others),
             Shift::Vanished => {
                 let event = Offline {
                     user_id: user,
                     last_seen: seen_at,
                 };
-                self.recipients.send(user, OFFLINE, &event, others(tracker));
+                self.recipients.send(user, OFFLINE, &event, others);
             }
-            Shift::Changed => self.recipients.send(user, STATUS, &news, others(tracker)),
+            Shift::Changed => self.recipients.send(user, STATUS, &news, others),
             Shift::Unseen => {}
         }
         let devices = self.recipients.other_devices(user, on);
         self.recipients.send(user, STATUS, &news, devices);
         self.changed(user, tracker.rooms_of(user));
+        recipients
     }
 
     /// The state of these users, in their order: as others see them, and `oneself` as they are.

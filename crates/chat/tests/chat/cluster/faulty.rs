@@ -7,7 +7,7 @@ use std::{
 
 use roomful_bus::{Faults, FaultyBus, Hub};
 use roomful_chat::clock::ManualClock;
-use roomful_store::Store;
+use roomful_store::{Log as _, Store};
 use roomful_testkit::SioClient;
 use serde_json::json;
 
@@ -59,6 +59,30 @@ async fn next(client: &SioClient, room: &str, count: usize) -> Vec<u64> {
         }
     }
     seqs
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_position_that_the_log_does_not_have_keeps_nobody_from_later_messages() {
+    let (store, _data) = Flaky::open();
+    let (hub, clock) = (Hub::default(), ManualClock::at(START));
+    let cluster = Some(member(hub.connect(), 0, Duration::from_hours(1)));
+    let server = Server::serve(store.clone(), clock, |_| (), cluster).await;
+    let client = server.joined("alice", "lobby").await;
+    send(&client, "lobby", "before").await;
+    let reads = || store.reads.load(Ordering::SeqCst);
+    let before = reads();
+    let hint = json!({
+        "epoch": store.log_head().epoch, "first": 150, "rooms": [[1, "lobby"]], "room_of": [0],
+    });
+    hub.connect().publish("log", hint.to_string().into_bytes().into());
+    // The node looks for the positions up to this one.
+    while reads() == before {
+        tokio::task::yield_now().await;
+    }
+    for text in ["one", "two", "three"] {
+        send(&client, "lobby", text).await;
+    }
+    assert_eq!(next(&client, "lobby", 4).await, [1, 2, 3, 4]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
