@@ -60,6 +60,16 @@ pub struct Restrictions {
     pub mute: Option<Mute>,
 }
 
+impl Restrictions {
+    /// How long a member who is no moderator waits for their next message, in milliseconds. A clock that was
+    /// set back does not make it longer than the slow mode.
+    pub fn wait_ms(&self, now: i64) -> u64 {
+        let wait = |last: i64| self.rules.slow_mode_ms - now.saturating_sub(last).max(0);
+        let wait = self.last_send.map_or(0, wait);
+        u64::try_from(wait).unwrap_or_default()
+    }
+}
+
 /// A mute, as the muted user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mute {
