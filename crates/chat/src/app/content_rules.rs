@@ -7,8 +7,8 @@ use crate::{error::ChatError, room::Room};
 
 impl App {
     /// Applies the content rules to a text that its sender wants to write in `room`. Masks it in place.
-    /// Returns the entry if it is the text of a retry whose first attempt is stored: the rules may have been stricter
-    /// since.
+    /// Returns the entry if it is the text of a retry whose first attempt is stored: the rules may have been
+    /// stricter since.
     ///
     /// # Errors
     /// `refused` if a rule refuses the text; `conflict` if the client id belongs to another kind of entry.
