@@ -14,6 +14,8 @@ import { call, done, heard, leaveAll, member, person } from "./lib/people.mjs";
 import { API_KEY, Roomful } from "./lib/process.mjs";
 import { next, until } from "./lib/waiting.mjs";
 
+const SCOPES = ["admin", "moderation", "rooms:read"];
+const keyOf = (scope) => `one-scope-key-0123456789-${scope.replace(":", "-")}-abcdefgh`;
 const NARROW_KEY = "narrow-key-0123456789-abcdefghijklmnop";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
@@ -39,6 +41,14 @@ before(async () => {
 name = "narrow"
 secret = "${NARROW_KEY}"
 scopes = ["rooms:read", "users:read"]
+${SCOPES.map((scope) => `[[api.keys]]\nname = "${scope}"\nsecret = "${keyOf(scope)}"\nscopes = ["${scope}"]\n`).join("")}[[hooks]]
+name = "texts"
+event = "message.send"
+url = "http://127.0.0.1:${receiver.address().port}/hook"
+secret = "whsec_${Buffer.alloc(32, 8).toString("base64")}"
+rooms = ["asked-*"]
+open_after = 1
+retries = 0
 [[webhooks]]
 name = "receiver"
 url = "http://127.0.0.1:${receiver.address().port}/"
@@ -147,8 +157,41 @@ describe("sign-in", () => {
     for (const action of ["disconnect", "revoke", "ban", "mute"])
       assert.equal(await window.at(action).count(), 0, action);
     await window.page.goto(`${server.url}/console#/audit`);
-    await window.page.getByRole("heading", { name: "Nothing to show" }).waitFor();
+    await window.at("why-nothing").filter({ hasText: "it needs the scope admin" }).waitFor();
   });
+
+  for (const [name, views] of Object.entries({
+    admin: ["Users", "Connections", "Explain", "Webhooks", "Hooks", "Audit log", "Settings"],
+    moderation: ["Rooms", "Users", "Reports", "Bans and mutes"],
+    "rooms:read": ["Rooms"],
+  })) {
+    test(`a key with the scope ${name} alone sees its views, and reasons in place of the others`, async () => {
+      const vera = await member(server, "vera", "scoped");
+      await done(vera, "chat:send_message", { room: "scoped", text: "hello" });
+      await api("PUT", "/rooms/scoped/mutes/vera", { reason: "spam" });
+      const window = await enter(await open(), keyOf(name));
+      await window.at("views").locator("a").first().waitFor();
+      const names = await window.at("views").locator("a").allInnerTexts();
+      assert.deepEqual(
+        names.map((one) => one.trim()),
+        views,
+      );
+      const refused = [];
+      window.page.on("response", (response) => {
+        if (response.status() === 403) refused.push(response.url());
+      });
+      for (const place of ["overview", "rooms", "rooms/scoped", "users/vera", "reports", "hooks", "audit"]) {
+        await window.page.goto(`${server.url}/console#/${place}`);
+        const parts = ["why-nothing", "row", "locked"].map((id) => `[data-testid="${id}"]`);
+        await window.page.locator([...parts, ".empty"].join(", ")).first().waitFor();
+        await window.picture(`console-key-${name.replace(":", "-")}-${place.replace("/", "-")}`);
+      }
+      await window.at("key-name").click();
+      await window.at("row", { id: "overview" }).filter({ hasText: "stats:read" }).waitFor();
+      await window.picture(`console-key-${name.replace(":", "-")}`);
+      assert.deepEqual(refused, [], "the page makes only calls that the key may make");
+    });
+  }
 
   test("the key is in no URL, no storage and no console line, and a reload asks again", async () => {
     const window = await signedIn();
@@ -234,6 +277,70 @@ describe("the views", () => {
     await window.at("user-status").filter({ hasText: "offline" }).waitFor();
   });
 
+  test("a user's rooms, sanctions, blocks, reports and connections are on their page", async () => {
+    const [gina, ada] = [await member(server, "gina", "parts"), await member(server, "ada", "parts")];
+    await api("PUT", "/rooms/parts/members/gina", { role: "moderator" });
+    await api("PUT", "/rooms/other");
+    await api("PUT", "/rooms/other/bans/gina", { reason: "off topic" });
+    const { seq } = await done(gina, "chat:send_message", { room: "parts", text: "buy this" });
+    await done(ada, "chat:report", { room: "parts", seq, reason: "spam" });
+    await done(gina, "user:block", { userId: "mallory" });
+    const window = await signedIn({ place: "#/users/gina" });
+    await window.at("row", { id: "parts" }).filter({ hasText: "moderator" }).waitFor();
+    await window.picture("console-user-rooms");
+    await window.at("tab-sanctions").click();
+    await window.at("row", { id: "ban other" }).filter({ hasText: "off topic" }).waitFor();
+    await window.picture("console-user-sanctions");
+    await window.at("tab-connections").click();
+    await window.at("row", { id: gina.session.sessionId }).filter({ hasText: "websocket" }).waitFor();
+    await window.picture("console-user-connections");
+    await window.at("tab-reports").click();
+    await window.at("row").filter({ hasText: "buy this" }).waitFor();
+    await window.page.getByText("The user has reported no message.").waitFor();
+    await window.picture("console-user-reports");
+    await window.at("tab-blocks").click();
+    await window.at("row", { id: "mallory" }).waitFor();
+    await window.picture("console-user-blocks");
+    await window.at("tab-sanctions").click();
+    await window.at("row", { id: "ban other" }).getByTestId("lift").click();
+    await confirm(window, "gina is no longer banned in other.");
+    await window.at("row", { id: "ban other" }).waitFor({ state: "detached" });
+  });
+
+  test("a user is exported as a file, and erased once their id is typed", async () => {
+    const erin = await member(server, "erin", "last");
+    await done(erin, "chat:send_message", { room: "last", text: "my own words" });
+    const window = await signedIn({ place: "#/users/erin" });
+    await window.at("export").click();
+    const downloaded = window.page.waitForEvent("download");
+    await confirm(window, "The data of erin is downloaded.");
+    const download = await downloaded;
+    assert.equal(download.suggestedFilename(), "erin.ndjson");
+    assert.match(readFileSync(await download.path(), "utf8"), /my own words/);
+    await window.at("erase").click();
+    await window.at("ask-choice").selectOption("delete");
+    await window.at("ask-yes").click();
+    await window.at("ask").filter({ hasText: "Type erin to confirm." }).waitFor();
+    await window.picture("console-erase");
+    assert.ok(erin.connected, "nothing happens without the id");
+    await window.at("ask-typed").fill("erin");
+    await confirm(window, "erin is erased.");
+    assert.equal((await api("GET", "/users/erin")).status, 404);
+    // Chromium itself writes about the answer of 404 to the page's next reading.
+    window.faults.splice(0).forEach((fault) => assert.match(fault, /status of 404/));
+  });
+
+  test("a failing hook shows its circuit and why it failed", async () => {
+    receiver.status = 500;
+    const ada = await member(server, "ada", "asked-1");
+    await done(ada, "chat:send_message", { room: "asked-1", text: "hello" });
+    const window = await signedIn({ place: "#/hooks" });
+    const row = window.at("row", { id: "local texts" });
+    await row.filter({ hasText: "not asked: it failed too often" }).filter({ hasText: "answered 500" }).waitFor();
+    await row.filter({ hasText: "1 status" }).waitFor();
+    await window.picture("console-hooks");
+  });
+
   test("a ban with an end and a reason takes effect, shows in the list, and can be lifted", async () => {
     const adam = await regular("adam", "tea");
     const window = await signedIn({ place: "#/users/adam" });
@@ -243,6 +350,7 @@ describe("the views", () => {
     const gone = next(adam, "disconnect");
     await confirm(window, "adam is banned in all rooms until");
     await gone;
+    await window.at("tab-sanctions").click();
     await window.at("row", { id: "ban" }).filter({ hasText: "spam in" }).waitFor();
     await window.picture("console-banned-user");
     await window.at("view-sanctions").click();
@@ -449,6 +557,9 @@ describe("the look", () => {
         "sanctions?tab=mutes",
         "connections",
         "explain?user=ada&room=look&seq=1",
+        "users/ada?tab=connections",
+        "hooks",
+        "key",
         "audit",
         "settings",
       ];

@@ -20,6 +20,7 @@ const PATHS = {
   sliders: "M4 7h9M17 7h3M15 5v4M4 12h3M11 12h9M9 10v4M4 17h7M15 17h5M13 15v4",
   send: "M5 12l-1.5-8L21 12 3.5 20zM5 12h8",
   search: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13zM15.5 15.5L20 20",
+  lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3",
   alert: "M12 8v5M12 16.5v.1M12 3.5l9.5 16.5h-19z",
 } as const;
 

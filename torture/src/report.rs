@@ -64,7 +64,10 @@ impl Report {
         self.violations.is_empty()
             && self.troubles.is_empty()
             && moderation.is_none_or(|moderation| moderation.violations.is_empty())
-            && self.package.as_ref().is_none_or(|package| package.violations.is_empty())
+            && self
+                .package
+                .as_ref()
+                .is_none_or(|package| package.violations.is_empty())
     }
 
     /// Checks a part of the history, and the logs after it, against the laws.

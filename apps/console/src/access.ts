@@ -40,10 +40,15 @@ export class Access {
 
   /** Whether the server has this call, and the key may make it. `route` is the route below `/api/v1`. */
   can(method: Method, route: string): boolean {
+    return this.missing(method, route)?.length === 0;
+  }
+
+  /** The scopes of this call that the key lacks; undefined if the server does not have the call. */
+  missing(method: Method, route: string): readonly string[] | undefined {
     const operation = this.#description.paths[`/api/v1${route}`]?.[method];
-    if (!operation) return false;
+    if (!operation) return undefined;
     const { key } = this;
     const needed = (operation.security ?? []).flatMap((one) => Object.values(one).flat());
-    return !key || needed.every((scope) => key.scopes.includes(scope));
+    return key ? needed.filter((scope) => !key.scopes.includes(scope)) : [];
   }
 }

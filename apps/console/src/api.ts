@@ -23,6 +23,11 @@ export interface Reading {
   readonly signal?: AbortSignal;
 }
 
+interface Sending {
+  readonly body?: object | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class Api {
   /** Hears that the server no longer takes the key. */
   onRefused: (why: string) => void = () => undefined;
@@ -46,14 +51,34 @@ export class Api {
     return this.#call<T>(method, path, { body });
   }
 
-  async #call<T>(
-    method: string,
-    path: string,
-    { body, signal }: { body?: object | undefined; signal?: AbortSignal | undefined },
-  ): Promise<T> {
+  /** Saves the answer to a GET of `path`, below `/api`, as a file. It may take as long as it takes. */
+  async download(path: string, name: string): Promise<void> {
+    const response = await this.#fetch("GET", path, {});
+    const url = URL.createObjectURL(await response.blob());
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = name;
+    link.click();
+    // Some browsers read the file only after this turn.
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  }
+
+  async #call<T>(method: string, path: string, { body, signal }: Sending): Promise<T> {
+    const late = AbortSignal.timeout(PATIENCE);
+    try {
+      const both = signal ? AbortSignal.any([signal, late]) : late;
+      const response = await this.#fetch(method, path, { body, signal: both });
+      return (await response.json()) as T;
+    } catch (thrown) {
+      if (!late.aborted || signal?.aborted) throw thrown;
+      throw new CallError(0, `The server did not answer within ${PATIENCE / 1000} seconds. Try again.`);
+    }
+  }
+
+  /** The answer, if the call did what it should. */
+  async #fetch(method: string, path: string, { body, signal }: Sending): Promise<Response> {
     // A header cannot carry other characters, and no key has them.
     if (!/^[\x21-\x7e]+$/.test(this.#key)) throw new CallError(401, explain(401, undefined, ""));
-    const late = AbortSignal.timeout(PATIENCE);
     const headers: Record<string, string> = { Authorization: `Bearer ${this.#key}` };
     if (body) headers["Content-Type"] = "application/json";
     try {
@@ -61,7 +86,7 @@ export class Api {
         method,
         headers,
         body: body ? JSON.stringify(body) : null,
-        signal: signal ? AbortSignal.any([signal, late]) : late,
+        signal: signal ?? null,
         cache: "no-store",
         credentials: "omit",
         // A redirect could take the key to another place.
@@ -72,15 +97,10 @@ export class Api {
         if (response.status === 401) this.onRefused(error.message);
         throw error;
       }
-      return (await response.json()) as T;
+      return response;
     } catch (thrown) {
       if (thrown instanceof CallError || signal?.aborted) throw thrown;
-      throw new CallError(
-        0,
-        late.aborted
-          ? `The server did not answer within ${PATIENCE / 1000} seconds. Try again.`
-          : "The server did not answer. Check that it runs, and your network.",
-      );
+      throw new CallError(0, "The server did not answer. Check that it runs, and your network.");
     }
   }
 }

@@ -14,10 +14,17 @@ import {
 import { Icon } from "../../shared/icon.tsx";
 import { EndFields, endOf, type End } from "./end.tsx";
 
-/** When a ban or mute ends, and why it is there. */
+/** What the operator says in the dialog: when a ban or mute ends, why it is there, what they chose. */
 export interface Terms {
   readonly until?: number;
   readonly reason?: string;
+  readonly choice?: string;
+}
+
+/** One of several ways to do something; the first is the default. */
+export interface Choice {
+  readonly label: string;
+  readonly options: readonly (readonly [value: string, text: string])[];
 }
 
 export interface Question {
@@ -28,6 +35,11 @@ export interface Question {
   readonly action: string;
   /** What else the dialog asks for. */
   readonly terms?: "end" | "end and reason";
+  readonly choice?: Choice;
+  /** What the operator must type before an action that nothing undoes. */
+  readonly typed?: string;
+  /** An action that changes nothing. */
+  readonly harmless?: boolean;
   /** Does it, and gives the text that says what it did. */
   readonly run: (terms: Terms) => Promise<string>;
 }
@@ -75,10 +87,13 @@ interface DialogProps {
   readonly onDone: (outcome: string) => void;
 }
 
-function Dialog({ question: { title, text, action, terms, run }, onClose, onDone }: DialogProps) {
+function Dialog({ question, onClose, onDone }: DialogProps) {
+  const { title, text, action, terms, choice, typed, harmless = false, run } = question;
   const dialog = useRef<HTMLDialogElement>(null);
   const [end, setEnd] = useState<End>({ kind: "none", date: "" });
   const [reason, setReason] = useState("");
+  const [chosen, setChosen] = useState(choice?.options[0]?.[0]);
+  const [typing, setTyping] = useState("");
   const [fault, setFault] = useState("");
   const [busy, setBusy] = useState(false);
   useEffect(() => dialog.current?.showModal(), []);
@@ -86,11 +101,18 @@ function Dialog({ question: { title, text, action, terms, run }, onClose, onDone
     event.preventDefault();
     const until = endOf(end, Date.now());
     if (until instanceof Error) return setFault(until.message);
+    if (typed !== undefined && typing !== typed) return setFault(`Type ${typed} to confirm.`);
     setBusy(true);
     setFault("");
     try {
       const given = reason.trim();
-      onDone(await run({ ...(until && { until }), ...(given && { reason: given }) }));
+      onDone(
+        await run({
+          ...(until && { until }),
+          ...(given && { reason: given }),
+          ...(chosen !== undefined && { choice: chosen }),
+        }),
+      );
       dialog.current?.close();
     } catch (thrown) {
       setFault(thrown instanceof Error ? thrown.message : String(thrown));
@@ -120,6 +142,39 @@ function Dialog({ question: { title, text, action, terms, run }, onClose, onDone
             )}
           </>
         )}
+        {choice && (
+          <label className="labelled">
+            {choice.label}
+            <select
+              className="field"
+              data-testid="ask-choice"
+              value={chosen}
+              onChange={({ target }) => setChosen(target.value)}
+            >
+              {choice.options.map(([value, label]) => (
+                <option key={value} value={value}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        {typed !== undefined && (
+          <label className="labelled">
+            <span>
+              Type <bdi>{typed}</bdi> to confirm
+            </span>
+            <input
+              className="field"
+              data-testid="ask-typed"
+              autoComplete="off"
+              autoCapitalize="off"
+              spellCheck={false}
+              value={typing}
+              onChange={(event) => setTyping(event.target.value)}
+            />
+          </label>
+        )}
         <p className="form-fault" role="alert">
           {fault}
         </p>
@@ -132,7 +187,12 @@ function Dialog({ question: { title, text, action, terms, run }, onClose, onDone
           >
             Cancel
           </button>
-          <button type="submit" className="button danger" data-testid="ask-yes" disabled={busy}>
+          <button
+            type="submit"
+            className={harmless ? "button primary" : "button danger"}
+            data-testid="ask-yes"
+            disabled={busy}
+          >
             {action}
           </button>
         </div>

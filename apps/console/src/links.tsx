@@ -1,8 +1,19 @@
-// Links between the views: to a user, to a room.
+// Links between the views: to a user, to a room. For a key that cannot see the other view, the plain name.
 
+import { useConsole } from "./console.ts";
 import { href } from "./place.ts";
 
+/** The calls of which a key needs one to see a user or a room. */
+export const USER_CALLS = ["/users/{user}", "/users/{user}/sanctions", "/connections"];
+export const ROOM_CALLS = ["/rooms/{room}", "/rooms/{room}/messages", "/rooms/{room}/bans"];
+
+function useSees(calls: readonly string[]): boolean {
+  const { access } = useConsole();
+  return calls.some((call) => access.can("get", call));
+}
+
 export function UserLink({ user }: { user: string }) {
+  if (!useSees(USER_CALLS)) return <bdi>{user}</bdi>;
   return (
     <a href={href("users", user)} className="name">
       <bdi>{user}</bdi>
@@ -11,6 +22,7 @@ export function UserLink({ user }: { user: string }) {
 }
 
 export function RoomLink({ room }: { room: string }) {
+  if (!useSees(ROOM_CALLS)) return <bdi>{room}</bdi>;
   return (
     <a href={href("rooms", room)} className="name">
       <bdi>{room}</bdi>

@@ -126,7 +126,7 @@ export interface Explanation {
   readonly banned: boolean;
   readonly muted: boolean;
   readonly devices: readonly (Connection & { readonly connectedThen: boolean })[];
-  readonly devicesElsewhere: number;
+  readonly missingNodes: readonly string[];
   readonly lastSeen?: number | null;
   readonly webhooks: readonly WebhookRecord[];
   readonly findings: readonly string[];

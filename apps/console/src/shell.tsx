@@ -8,10 +8,13 @@ import { ThemeToggle } from "../../shared/theme.tsx";
 import type { Access } from "./access.ts";
 import { AskArea } from "./ask.tsx";
 import { useConsole } from "./console.ts";
+import { ROOM_CALLS, USER_CALLS } from "./links.tsx";
 import { href, usePlace, type Place } from "./place.ts";
 import { Audit } from "./views/audit.tsx";
 import { Connections } from "./views/connections.tsx";
 import { Explain } from "./views/explain.tsx";
+import { Hooks } from "./views/hooks.tsx";
+import { KeyView, isOpen, needs, type ViewAccess } from "./views/key.tsx";
 import { Overview } from "./views/overview.tsx";
 import { Records } from "./views/records.tsx";
 import { Reports } from "./views/reports.tsx";
@@ -25,18 +28,18 @@ interface View {
   readonly name: string;
   readonly label: string;
   readonly icon: IconName;
-  /** The call without which the view has nothing to show. */
-  readonly call: string;
+  /** The calls of which each gives the view something to show. */
+  readonly calls: readonly string[];
   readonly show: (place: Place) => React.ReactNode;
 }
 
 const VIEWS: readonly View[] = [
-  { name: "overview", label: "Overview", icon: "gauge", call: "/stats", show: () => <Overview /> },
+  { name: "overview", label: "Overview", icon: "gauge", calls: ["/stats"], show: () => <Overview /> },
   {
     name: "rooms",
     label: "Rooms",
     icon: "chat",
-    call: "/rooms",
+    calls: ["/rooms", ...ROOM_CALLS],
     show: ({ name, query }) =>
       name === undefined ? <Rooms /> : <RoomView key={name} room={name} tab={query.get("tab")} />,
   },
@@ -44,56 +47,57 @@ const VIEWS: readonly View[] = [
     name: "users",
     label: "Users",
     icon: "people",
-    call: "/users/{user}",
-    show: ({ name }) => <Users user={name} />,
+    calls: USER_CALLS,
+    show: ({ name, query }) => <Users user={name} tab={query.get("tab")} />,
   },
   {
     name: "connections",
     label: "Connections",
     icon: "plug",
-    call: "/connections",
+    calls: ["/connections"],
     show: ({ query }) => <Connections query={query} />,
   },
   {
     name: "reports",
     label: "Reports",
     icon: "flag",
-    call: "/moderation/reports",
+    calls: ["/moderation/reports"],
     show: ({ query }) => <Reports tab={query.get("tab")} />,
   },
   {
     name: "sanctions",
     label: "Bans and mutes",
     icon: "shield",
-    call: "/bans",
+    calls: ["/bans"],
     show: ({ query }) => <Sanctions tab={query.get("tab")} />,
   },
   {
     name: "explain",
     label: "Explain",
     icon: "search",
-    call: "/explain",
+    calls: ["/explain"],
     show: ({ query }) => <Explain query={query} />,
   },
   {
     name: "records",
     label: "Webhooks",
     icon: "send",
-    call: "/webhooks/records",
+    calls: ["/webhooks/records"],
     show: ({ query }) => <Records tab={query.get("tab")} />,
   },
+  { name: "hooks", label: "Hooks", icon: "check", calls: ["/hooks"], show: () => <Hooks /> },
   {
     name: "audit",
     label: "Audit log",
     icon: "list",
-    call: "/audit",
+    calls: ["/audit"],
     show: ({ query }) => <Audit query={query} />,
   },
   {
     name: "settings",
     label: "Settings",
     icon: "sliders",
-    call: "/settings",
+    calls: ["/settings"],
     show: ({ query }) => {
       const filter = query.get("filter") ?? "";
       return <SettingsView key={filter} filter={filter} />;
@@ -101,22 +105,39 @@ const VIEWS: readonly View[] = [
   },
 ];
 
-const allowed = (access: Access) => VIEWS.filter(({ call }) => access.can("get", call));
+/** What the key lacks for a view; without the calls that the server does not have. */
+const accessTo = (access: Access, { name, label, calls }: View): ViewAccess => ({
+  name,
+  label,
+  missing: calls.flatMap((call) => {
+    const missing = access.missing("get", call);
+    return missing ? [missing] : [];
+  }),
+});
 
 export function Shell({ onLeave }: { onLeave: () => void }) {
   const { access } = useConsole();
   const place = usePlace();
-  const views = allowed(access);
+  const views = VIEWS.filter((one) => isOpen(accessTo(access, one)));
   const view = place.view === "" ? views[0] : views.find(({ name }) => name === place.view);
+  const title = place.view === "key" ? "Your key" : view?.label;
   const main = useFocus(`${place.view}/${place.name ?? ""}`);
   useEffect(() => {
-    document.title = view ? `${view.label} – Roomful console` : "Roomful console";
-  }, [view]);
+    document.title = title === undefined ? "Roomful console" : `${title} – Roomful console`;
+  }, [title]);
   return (
     <div className="shell">
       <Navigation views={views} current={view} onLeave={onLeave} />
       <main ref={main} className="view" tabIndex={-1} data-testid="view" data-view={view?.name}>
-        <AskArea>{view ? view.show(place) : <Nothing any={views.length > 0} />}</AskArea>
+        <AskArea>
+          {place.view === "key" ? (
+            <KeyView views={VIEWS.map((one) => accessTo(access, one))} />
+          ) : view ? (
+            view.show(place)
+          ) : (
+            <Nothing place={place} />
+          )}
+        </AskArea>
       </main>
     </div>
   );
@@ -135,14 +156,25 @@ function useFocus(subject: string) {
   return element;
 }
 
-function Nothing({ any }: { any: boolean }) {
+/** Says why there is nothing to show: the key lacks a scope, or the address is wrong. */
+function Nothing({ place }: { place: Place }) {
+  const { access } = useConsole();
+  const view = VIEWS.find(({ name }) => name === place.view);
+  const lacking = view && needs(accessTo(access, view));
   return (
     <>
-      <h1>Nothing to show</h1>
-      <p>
-        {any
-          ? "This address names no view, or one that your key may not see. Choose one from the menu."
-          : "Your key has no scope that the console can show. Add stats:read, rooms:read or users:read to it."}
+      <h1>{view?.label ?? "Nothing to show"}</h1>
+      <p data-testid="why-nothing">
+        {lacking
+          ? `Your key does not show this view: it needs the scope ${lacking}.`
+          : place.view === ""
+            ? "Your key has no scope that the console can show."
+            : view
+              ? "This server does not have the view."
+              : "This address names no view. Choose one from the menu."}
+      </p>
+      <p className="links">
+        <a href={href("key")}>What your key shows</a>
       </p>
     </>
   );
@@ -193,9 +225,16 @@ function Navigation({ views, current, onLeave }: NavigationProps) {
         ))}
       </nav>
       <div className="side-foot">
-        <span className="side-key" title="The name of your API key">
+        <a
+          className="side-key"
+          href={href("key")}
+          title="What your API key shows"
+          onClick={() => {
+            if (open) close();
+          }}
+        >
           <bdi data-testid="key-name">{access.key?.name ?? "API key"}</bdi>
-        </span>
+        </a>
         <ThemeToggle />
         <button
           type="button"

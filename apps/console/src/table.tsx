@@ -58,8 +58,8 @@ export interface Page<T> {
   readonly next?: string | undefined;
 }
 
-export interface Pages<T> {
-  readonly page?: Page<T> | undefined;
+export interface Pages<T, P extends Page<T> = Page<T>> {
+  readonly page?: P | undefined;
   readonly error?: CallError | undefined;
   readonly refresh: () => void;
   readonly number: number;
@@ -68,10 +68,10 @@ export interface Pages<T> {
 }
 
 /** Polls one page of a list. Another `subject` starts at the first page. */
-export function usePages<T>(
+export function usePages<T, P extends Page<T> = Page<T>>(
   subject: string,
-  load: (cursor: string | undefined, signal: AbortSignal) => Promise<Page<T>>,
-): Pages<T> {
+  load: (cursor: string | undefined, signal: AbortSignal) => Promise<P & { readonly rows: readonly T[] }>,
+): Pages<T, P> {
   const [at, setAt] = useState<{ subject: string; cursors: readonly string[] }>({ subject, cursors: [] });
   const cursors = at.subject === subject ? at.cursors : [];
   const cursor = cursors.at(-1);

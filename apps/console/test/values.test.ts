@@ -9,6 +9,7 @@ import { endOf } from "../src/end.tsx";
 import { distance, duration, number, size } from "../src/format.ts";
 import { href, parse } from "../src/place.ts";
 import { matches, valueText, type Setting } from "../src/settings.ts";
+import { isOpen, needs } from "../src/views/key.tsx";
 
 test("names in paths of calls are encoded, and those that clients rewrite are base64", () => {
   expect(path`/v1/rooms/${"a/b c"}/bans/${"ö?"}`).toBe("/v1/rooms/a%2Fb%20c/bans/%C3%B6%3F");
@@ -44,6 +45,17 @@ test("a key may make the calls of its scopes that the server has", () => {
   expect(access.can("get", "/stats")).toBe(false);
   expect(access.can("get", "/key")).toBe(true);
   expect(access.can("get", "/audit")).toBe(false);
+});
+
+test("what a key lacks for a call is named", () => {
+  const access = new Access({ name: "narrow", scopes: ["rooms:read"] }, DESCRIPTION);
+  expect(access.missing("get", "/stats")).toEqual(["stats:read"]);
+  expect(access.missing("get", "/rooms/{room}")).toEqual([]);
+  expect(access.missing("get", "/audit")).toBeUndefined();
+  const needing = (...missing: string[][]) => ({ name: "rooms", label: "Rooms", missing });
+  expect(needs(needing(["rooms:read"], ["moderation"], ["moderation"]))).toBe("rooms:read or moderation");
+  expect(needs(needing(["rooms:read"], []))).toBe("");
+  expect([needing(["admin"]), needing(["admin"], []), needing()].map(isOpen)).toEqual([false, true, false]);
 });
 
 test("a key of unknown scopes may try every call that the server has", () => {

@@ -4,6 +4,7 @@ mod content_rules;
 mod control_handler;
 mod hooks;
 mod node_events;
+mod node_queries;
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -46,6 +47,8 @@ use crate::{
     typing::server::TypingServer,
     unread::UnreadPublisher,
 };
+
+pub(crate) use self::{hooks::Sender, node_queries::NodeAnswers};
 
 /// The state that all handlers share.
 pub(crate) struct App {

@@ -1,9 +1,9 @@
 //! Hooks: the app decides about messages, joins and connections before they happen.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::types::{Draft, Metadata};
@@ -23,10 +23,60 @@ pub trait Hooks: fmt::Debug + Send + Sync + 'static {
     /// Decides about one event. The server drops the future if the caller of
     /// [`ChatServer::post`](crate::ChatServer::post) drops its own.
     async fn ask(&self, question: Question<'_>) -> Verdict;
+
+    /// The state of each hook, for operators.
+    fn states(&self) -> Vec<HookState> {
+        Vec::new()
+    }
+}
+
+/// The state of one hook on one node. Counts are since the start of the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookState {
+    /// Its name.
+    pub name: String,
+    /// The event that it decides about.
+    pub event: HookEvent,
+    /// The patterns of its rooms; empty for all rooms.
+    pub rooms: Vec<String>,
+    /// Whether an event happens that the hook did not decide about.
+    pub allows_on_failure: bool,
+    /// Whether its endpoint is asked.
+    pub circuit: HookCircuit,
+    /// Questions that wait for an answer now.
+    pub in_flight: u64,
+    /// Answers by action: `allow`, `refuse`, `replace`.
+    pub answers: BTreeMap<String, u64>,
+    /// Questions without an answer, by cause.
+    pub failures: BTreeMap<String, u64>,
+    /// The latest failure.
+    pub last_error: Option<HookError>,
+}
+
+/// Whether the endpoint of a hook is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HookCircuit {
+    /// It is.
+    Closed,
+    /// It is not, after failures in a row.
+    Open,
+    /// One question probes whether it answers again.
+    HalfOpen,
+}
+
+/// A failure of a hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookError {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// The cause, as in the metrics.
+    pub cause: String,
+    /// One line, without URLs and secrets.
+    pub text: String,
 }
 
 /// An event that hooks decide about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HookEvent {
     /// A message or an edit, from a client or from [`ChatServer::post`](crate::ChatServer::post).
     #[serde(rename = "message.send")]

@@ -33,6 +33,7 @@ pub mod clock;
 mod closing;
 mod cluster;
 mod config;
+mod connection_list;
 mod connection_log;
 mod connections;
 mod content_rules;
@@ -76,7 +77,9 @@ pub use config::{ChatConfig, RecoveryConfig};
 pub use content_rules::{ContentRule, ContentRules, RuleAction};
 pub use error::{ChatError, ErrorBody, ErrorCode};
 pub use events::{contract, presence::Status, webhook};
-pub use hooks::{HookEvent, Hooks, Question, QuestionedMessage, Replacement, Verdict};
+pub use hooks::{
+    HookCircuit, HookError, HookEvent, HookState, Hooks, Question, QuestionedMessage, Replacement, Verdict,
+};
 pub use message_rate::PerSecond;
 pub use metrics::Messages;
 pub use middleware::{

@@ -76,20 +76,17 @@ pub(crate) fn role_of(me: &Session, role: Role) -> Role {
 }
 
 fn standing(role: Role, restrictions: Restrictions, now: i64) -> Standing {
-    let Restrictions {
-        rules,
-        last_send,
-        mute,
-    } = restrictions;
-    // A time far ahead comes from a clock that was set back since then. It binds nobody.
-    let last_send = last_send.filter(|last| last.saturating_sub(now) <= rules.slow_mode_ms);
-    let next_send = last_send.map_or(now, |last| last.min(now).saturating_add(rules.slow_mode_ms));
-    let wait = if role == Role::Member { next_send - now } else { 0 };
+    let wait = if role == Role::Member {
+        restrictions.wait_ms(now)
+    } else {
+        0
+    };
+    let Restrictions { rules, mute, .. } = restrictions;
     Standing {
         role: role.into(),
         frozen: rules.frozen,
         slow_mode: u64::try_from(rules.slow_mode_ms / 1_000).unwrap_or_default(),
-        retry_after_ms: u64::try_from(wait).unwrap_or_default(),
+        retry_after_ms: wait,
         muted: mute.map(|Mute { until, reason }| Muted { until, reason }),
     }
 }

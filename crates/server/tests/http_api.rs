@@ -592,6 +592,137 @@ async fn the_docs_have_the_served_openapi_description() {
 }
 
 #[tokio::test]
+async fn no_call_takes_a_query_field_that_it_does_not_have() {
+    let api = Api::start().await;
+    let described = api.raw("GET", "/api/openapi.json", &[], b"").await.json();
+    for (path, calls) in described["paths"].as_object().unwrap() {
+        let path = path
+            .strip_prefix("/api/v1")
+            .unwrap()
+            .replace("{room}", "r")
+            .replace("{user}", "u")
+            .replace("{blocked}", "b")
+            .replace("{id}", "1");
+        for method in calls.as_object().unwrap().keys() {
+            let method = method.to_uppercase();
+            for query in ["surplus=1", "Limit=1", "limit%20=1", "=1"] {
+                let answer = api.call(&method, &format!("{path}?{query}"), &Value::Null).await;
+                let message = answer.1["error"]["message"].as_str().unwrap().to_owned();
+                refused(answer, 400, "invalid_request");
+                assert!(
+                    message.contains("is unknown"),
+                    "{method} {path}?{query}: {message}"
+                );
+            }
+        }
+    }
+    assert_eq!(api.get("/rooms?limit=1").await.0, 200);
+    let (_, answer) = api.get("/rooms?limt=1").await;
+    assert_eq!(
+        answer["error"]["message"],
+        "the query field \"limt\" is unknown; this call takes limit, cursor"
+    );
+}
+
+#[tokio::test]
+async fn a_method_that_a_call_does_not_have_gets_405_with_those_that_it_has() {
+    let api = Api::start().await;
+    for (method, path, allowed) in [
+        ("GET", "/users/ann/ban", "PUT,DELETE"),
+        ("GET", "/rooms/tea/mutes/ann", "PUT,DELETE"),
+        ("POST", "/rooms", "GET,HEAD"),
+    ] {
+        let bearer = format!("Bearer {}", api.server.api_key());
+        let headers = [("authorization", bearer.as_str())];
+        let answer = api.raw(method, &format!("/api/v1{path}"), &headers, b"").await;
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some(allowed)),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operator_sees_the_rooms_sanctions_and_reports_of_a_user() {
+    let api = Api::start().await;
+    for room in ["tea", "coffee"] {
+        let member = format!("/rooms/{room}/members/ann");
+        assert_eq!(
+            api.call("PUT", &format!("/rooms/{room}"), &json!({})).await.0,
+            201
+        );
+        assert_eq!(
+            api.call("PUT", &member, &json!({ "role": "moderator" })).await.0,
+            201
+        );
+    }
+    let names = |page: &Value| {
+        let rooms = page["rooms"].as_array().unwrap().iter();
+        rooms.map(|room| room["room"].clone()).collect::<Vec<_>>()
+    };
+    let (status, all) = api.get("/users/ann/rooms").await;
+    assert_eq!(status, 200, "{all}");
+    let listed = names(&all);
+    assert_eq!(listed.len(), 2, "{all}");
+    assert_eq!(
+        (&all["rooms"][0]["role"], all.get("next")),
+        (&json!("moderator"), None)
+    );
+    let (_, first) = api.get("/users/ann/rooms?limit=1").await;
+    let next = format!(
+        "/users/ann/rooms?limit=1&cursor={}",
+        first["next"].as_str().unwrap()
+    );
+    let (_, second) = api.get(&next).await;
+    assert_eq!([names(&first), names(&second)].concat(), listed);
+    assert_eq!(second.get("next"), None);
+    refused(
+        api.get("/users/ann/rooms?cursor=eA").await,
+        400,
+        "invalid_request",
+    );
+
+    api.call("PUT", "/rooms/tea/bans/ann", &json!({ "reason": "spam" }))
+        .await;
+    api.call("PUT", "/users/ann/mute", &Value::Null).await;
+    let (_, held) = api.get("/users/ann/sanctions").await;
+    let held: Vec<_> = held["sanctions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["kind"].as_str(), one.get("room").and_then(Value::as_str)))
+        .collect();
+    assert_eq!(held, [(Some("mute"), None), (Some("ban"), Some("tea"))]);
+
+    let bob = api.connect("bob").await;
+    bob.call("chat:join", &json!({ "room": "coffee" })).await.unwrap();
+    api.call("DELETE", "/users/ann/mute", &Value::Null).await;
+    let message = json!({ "userId": "ann", "text": "rude" });
+    let (_, posted) = api.call("POST", "/rooms/coffee/messages", &message).await;
+    let report = json!({ "room": "coffee", "seq": posted["seq"], "reason": "abuse" });
+    let reported = bob.call("chat:report", &report).await.unwrap();
+    assert_eq!(reported["ok"], true, "{reported}");
+    for (query, count) in [
+        ("user=ann", 1),
+        ("user=bob", 0),
+        ("reporter=bob", 1),
+        ("reporter=ann", 0),
+        ("user=ann&state=open", 1),
+        ("user=ann&state=dismissed", 0),
+    ] {
+        let (_, page) = api.get(&format!("/moderation/reports?{query}")).await;
+        assert_eq!(
+            page["reports"].as_array().unwrap().len(),
+            count,
+            "{query}: {page}"
+        );
+    }
+    let both = api.get("/moderation/reports?user=ann&reporter=bob").await;
+    refused(both, 400, "invalid_request");
+}
+
+#[tokio::test]
 async fn an_operator_finds_connections_by_user_and_room() {
     let api = Api::start().await;
     let anna = api.connect("anna").await;
@@ -647,7 +778,13 @@ async fn an_operator_finds_connections_by_user_and_room() {
     assert!(one["expiresAt"].as_i64() > one["connectedAt"].as_i64(), "{one}");
     assert!(one["queuedBytes"].is_u64(), "{one}");
     let (_, none) = api.get("/connections?user=bob&room=tea").await;
-    assert_eq!(none["connections"], json!([]));
+    assert_eq!(
+        (&none["connections"], &none["missingNodes"]),
+        (&json!([]), &json!([]))
+    );
+    let (_, here) = api.get("/connections?node=local").await;
+    assert_eq!(here["connections"].as_array().unwrap().len(), 2);
+    refused(api.get("/connections?node=elsewhere").await, 404, "not_found");
     refused(api.get("/connections?cursor=eA").await, 400, "invalid_request");
 }
 
@@ -672,7 +809,10 @@ async fn an_operator_learns_why_a_user_has_not_read_a_message() {
     );
     assert_eq!(
         absent["findings"],
-        json!(["No device is connected. The message waits for the next join or sync."])
+        json!([
+            "No device is connected. The message waits for the next join or sync.",
+            "The user has never been online."
+        ])
     );
     assert_eq!(
         explain("anna").await["findings"],
@@ -686,6 +826,11 @@ async fn an_operator_learns_why_a_user_has_not_read_a_message() {
     let bob = api.connect("bob").await;
     let late = explain("bob").await;
     assert_eq!(late["devices"][0]["connectedThen"], json!(false), "{late}");
+    let known = late["findings"].as_array().unwrap().last().unwrap().as_str();
+    assert!(
+        known.is_some_and(|known| known.contains("keeps no list of past connections")),
+        "{late}"
+    );
     bob.call("chat:join", &json!({ "room": "tea" })).await.unwrap();
     bob.call("chat:message_read", &json!({ "room": "tea", "seq": 1 }))
         .await

@@ -75,7 +75,7 @@ pub use outbox::{
 };
 pub use personal_data::{Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, RoomsAbout};
 pub use position::LogPosition;
-pub use reports::{NewReport, Report, ReportPage, ReportQuota, ReportState, Reported, Resolution};
+pub use reports::{NewReport, Report, ReportPage, ReportQuota, ReportState, Reported, ReportsOf, Resolution};
 pub use rows::{
     Appended, ChosenStatus, Delivered, Edit, Entry, EntryKind, History, Inbox, InboxCursor, InboxRow, Joined,
     Marked, Member, MessageState, NewEntry, Page, ProfileChange, REACTING_USERS, Range, Reaction, Reactions,

@@ -60,6 +60,24 @@ pub struct Restrictions {
     pub mute: Option<Mute>,
 }
 
+impl Restrictions {
+    /// How long a member who is no moderator waits for their next message, in milliseconds.
+    pub fn wait_ms(&self, now: i64) -> u64 {
+        let wait = |last| slow_mode_wait(self.rules.slow_mode_ms, last, now);
+        self.last_send.map_or(0, wait)
+    }
+}
+
+/// How long a slow mode makes an author wait after a message at `last`, in milliseconds. A clock that was set
+/// back far locks nobody out. Clocks of two nodes may differ a little.
+pub(crate) fn slow_mode_wait(slow_mode_ms: i64, last: i64, now: i64) -> u64 {
+    let waited = now.saturating_sub(last);
+    if waited < -slow_mode_ms {
+        return 0;
+    }
+    u64::try_from(slow_mode_ms - waited.max(0)).unwrap_or_default()
+}
+
 /// A mute, as the muted user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mute {

@@ -104,9 +104,23 @@ pub struct Report {
     pub resolved_by: Option<String>,
 }
 
+/// Whose reports to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ReportsOf {
+    /// Those of everybody.
+    #[default]
+    All,
+    /// Those about messages of this user.
+    Author(String),
+    /// Those that this user has made.
+    Reporter(String),
+}
+
 /// The reports to list, by id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportPage {
+    /// Whose reports.
+    pub of: ReportsOf,
     /// Only reports in this state.
     pub state: Option<ReportState>,
     /// The page begins behind this id.
@@ -142,6 +156,11 @@ macro_rules! select {
 pub(crate) const PAGE: &str = select!("WHERE id > $1 ORDER BY id LIMIT $2");
 /// The same for one state, the second parameter.
 pub(crate) const PAGE_OF_STATE: &str = select!("WHERE id > $1 AND state = $2 ORDER BY id LIMIT $3");
+/// The same about messages of a user, or by a user; the number of a state, or a negative one for all states.
+pub(crate) const PAGE_OF_AUTHOR: &str =
+    select!("WHERE author = $1 AND id > $2 AND ($3 < 0 OR state = $3) ORDER BY id LIMIT $4");
+pub(crate) const PAGE_OF_REPORTER: &str =
+    select!("WHERE reporter = $1 AND id > $2 AND ($3 < 0 OR state = $3) ORDER BY id LIMIT $4");
 pub(crate) const BY_ID: &str = select!("WHERE id = $1");
 /// The id of a user's report of a message.
 pub(crate) const KNOWN: &str = "SELECT id FROM reports WHERE room_id = $1 AND seq = $2 AND reporter = $3";

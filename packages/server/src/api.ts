@@ -142,6 +142,12 @@ export class RoomfulApi {
     return this.#caller.call("DELETE", at, undefined, { atLeast: ERASURE });
   }
 
+  /** The rooms of a user with their roles, the latest joined first. Fetches further pages on demand. */
+  userRooms(user: string, query: Filter<"listUserRooms"> = {}): AsyncGenerator<Schemas["UserRoom"]> {
+    const split = (page: Schemas["UserRooms"]) => [page.rooms, page.next] as const;
+    return this.#caller.pages(path`users/${user}/rooms`, query, split);
+  }
+
   // ---- bans and mutes
 
   /** Bans a user in all rooms: ends their memberships and connections, and refuses new ones. */
@@ -212,7 +218,7 @@ export class RoomfulApi {
     return this.#sanctions(path`rooms/${room}/mutes`, query);
   }
 
-  /** A user's ban and mute in all rooms. */
+  /** A user's bans and mutes: first those in all rooms, then those in single rooms. */
   async userSanctions(user: string): Promise<Schemas["Sanction"][]> {
     const answer: Schemas["UserSanctions"] = await this.#caller.call("GET", path`users/${user}/sanctions`);
     return answer.sanctions;
@@ -266,10 +272,15 @@ export class RoomfulApi {
     }
   }
 
-  /** The connections of the node that answers. Fetches further pages on demand. */
+  /** The connections of all nodes that answer in time. Fetches further pages on demand. */
   connections(query: Filter<"listConnections"> = {}): AsyncGenerator<Schemas["Connection"]> {
     const split = (page: Schemas["Connections"]) => [page.connections, page.next] as const;
     return this.#caller.pages("connections", query, split);
+  }
+
+  /** The state of the hooks on all nodes. */
+  hooks(query: Query<"listHooks"> = {}): Promise<Schemas["Hooks"]> {
+    return this.#caller.call("GET", `hooks${search(query)}`);
   }
 
   /** Why a user has or has not got a message. */

@@ -1,4 +1,4 @@
-// Connections of the node that answers, by user and room, and everything about one of them.
+// The connections of all nodes, by user, room and node, and everything about one of them.
 
 import { useState } from "react";
 
@@ -6,31 +6,42 @@ import { useConsole } from "../console.ts";
 import { Age, Facts, Time } from "../facts.tsx";
 import { size } from "../format.ts";
 import { UserLink } from "../links.tsx";
+import { MissingNodes } from "../missing_nodes.tsx";
 import type { Connection } from "../model.ts";
 import { go, href } from "../place.ts";
 import { SearchForm } from "../search_form.tsx";
 import { PagedTable, usePages, type Column } from "../table.tsx";
 
+const FILTERS = ["user", "room", "node"] as const;
+
+/** What each list of connections shows. */
+export const connectionColumns: readonly Column<Connection>[] = [
+  { head: "Device", cell: ({ device }) => <bdi>{device || "–"}</bdi> },
+  { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
+  { head: "Address", cell: ({ address }) => address ?? "–" },
+  { head: "Transport", cell: ({ transport }) => transport },
+  { head: "Connected", cell: ({ connectedAt }) => <Age at={connectedAt} /> },
+  { head: "Rooms", kind: "number", cell: ({ rooms }) => rooms },
+  { head: "Waiting", kind: "number", cell: ({ queuedBytes }) => size(queuedBytes) },
+];
+
 export function Connections({ query }: { query: URLSearchParams }) {
   const { api } = useConsole();
-  const [user, room] = [query.get("user") ?? "", query.get("room") ?? ""];
+  const [user = "", room = "", node = ""] = FILTERS.map((name) => query.get(name) ?? "");
+  const subject = JSON.stringify([user, room, node]);
   const [chosen, setChosen] = useState<string>();
-  const pages = usePages(`connections ${JSON.stringify([user, room])}`, async (cursor, signal) => {
-    const { connections, next } = await api.get<{ connections: Connection[]; next?: string }>(
-      "/v1/connections",
-      { query: { user, room, cursor }, signal },
-    );
-    return { rows: connections, next };
+  const pages = usePages(`connections ${subject}`, async (cursor, signal) => {
+    const { connections, next, missingNodes } = await api.get<{
+      connections: Connection[];
+      next?: string;
+      missingNodes: string[];
+    }>("/v1/connections", { query: { user, room, node, cursor }, signal });
+    return { rows: connections, next, missingNodes };
   });
   const details = pages.page?.rows.find(({ sessionId }) => sessionId === chosen);
   const columns: readonly Column<Connection>[] = [
     { head: "User", cell: ({ userId }) => <UserLink user={userId} /> },
-    { head: "Device", cell: ({ device }) => <bdi>{device || "–"}</bdi> },
-    { head: "Address", cell: ({ address }) => address ?? "–" },
-    { head: "Transport", cell: ({ transport }) => transport },
-    { head: "Connected", cell: ({ connectedAt }) => <Age at={connectedAt} /> },
-    { head: "Rooms", kind: "number", cell: ({ rooms }) => rooms },
-    { head: "Waiting", kind: "number", cell: ({ queuedBytes }) => size(queuedBytes) },
+    ...connectionColumns,
     {
       head: "Actions",
       kind: "actions",
@@ -51,16 +62,18 @@ export function Connections({ query }: { query: URLSearchParams }) {
   return (
     <>
       <h1>Connections</h1>
-      <p className="hint">The connections of the node that answers. The nodes are on the overview.</p>
+      <p className="hint">Those of all nodes, by node, the oldest first.</p>
       <SearchForm
-        key={JSON.stringify([user, room])}
+        key={subject}
         fields={[
           { name: "user", label: "User", value: user },
           { name: "room", label: "Room", value: room },
+          { name: "node", label: "Node", value: node },
         ]}
         action="Filter"
         onSubmit={(wanted) => go(href("connections", undefined, wanted))}
       />
+      <MissingNodes nodes={pages.page?.missingNodes ?? []} />
       {details && <Details connection={details} />}
       <PagedTable
         label="Connections"

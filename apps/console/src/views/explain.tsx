@@ -4,6 +4,7 @@ import { useConsole } from "../console.ts";
 import { Age, Facts, Time } from "../facts.tsx";
 import { Failure } from "../failure.tsx";
 import { RoomLink, UserLink } from "../links.tsx";
+import { MissingNodes } from "../missing_nodes.tsx";
 import type { Explanation } from "../model.ts";
 import { go, href } from "../place.ts";
 import { usePoll } from "../poll.ts";
@@ -68,18 +69,18 @@ function Answer({ user, room, seq }: { user: string; room: string; seq: string }
           ["Read", YES_NO(data.read)],
           ["Banned", YES_NO(data.banned)],
           ["Muted", YES_NO(data.muted)],
-          ["Connections to other nodes", data.devicesElsewhere],
           ["Last seen", <Age at={data.lastSeen} none="never" />],
         ]}
       />
       <section>
-        <h2>Connections</h2>
+        <h2>Connections now</h2>
+        <MissingNodes nodes={data.missingNodes} />
         <Table
           label="Connections"
           columns={DEVICES}
           rows={data.devices}
           id={({ sessionId }) => sessionId}
-          empty="The user has no connection to this node."
+          empty="The user is not connected."
         />
       </section>
       <section>
@@ -103,5 +104,5 @@ const DEVICES: readonly Column<Explanation["devices"][number]>[] = [
   { head: "Device", cell: ({ device }) => <bdi>{device || "–"}</bdi> },
   { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
   { head: "Connected", cell: ({ connectedAt }) => <Time at={connectedAt} /> },
-  { head: "Connected at the message", cell: ({ connectedThen }) => YES_NO(connectedThen) },
+  { head: "Open at the message", cell: ({ connectedThen }) => YES_NO(connectedThen) },
 ];

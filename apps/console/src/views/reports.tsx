@@ -9,7 +9,7 @@ import { href } from "../place.ts";
 import { PagedTable, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
 
-interface Report {
+export interface Report {
   readonly id: number;
   readonly room: string;
   readonly seq: number;
@@ -21,6 +21,7 @@ interface Report {
   /** The message as it was when it was reported. */
   readonly message: { readonly text?: string };
   readonly at: number;
+  readonly state: string;
   readonly resolvedBy?: string;
 }
 
@@ -44,6 +45,20 @@ const DECISIONS = {
 } as const;
 type Decision = keyof typeof DECISIONS;
 
+/** What each list of reports shows. */
+export const reportColumns: readonly Column<Report>[] = [
+  { head: "Message", kind: "text", cell: ({ message }) => <bdi>{message.text ?? "–"}</bdi> },
+  { head: "Author", cell: ({ userId }) => <UserLink user={userId} /> },
+  { head: "Room", cell: ({ room }) => <RoomLink room={room} /> },
+  {
+    head: "Reason",
+    kind: "text",
+    cell: ({ reason, text }) => <bdi>{text === undefined ? reason : `${reason}: ${text}`}</bdi>,
+  },
+  { head: "Reported by", cell: ({ reporter }) => <UserLink user={reporter} /> },
+  { head: "Reported", cell: ({ at }) => <Age at={at} /> },
+];
+
 export function Reports({ tab }: { tab: string | null }) {
   const { api, access } = useConsole();
   const state = STATES.find(([name]) => name === tab)?.[0] ?? "open";
@@ -59,16 +74,7 @@ export function Reports({ tab }: { tab: string | null }) {
   });
   const decides = state === "open" && access.can("post", "/moderation/reports/{id}");
   const columns: readonly Column<Report>[] = [
-    { head: "Message", kind: "text", cell: ({ message }) => <bdi>{message.text ?? "–"}</bdi> },
-    { head: "Author", cell: ({ userId }) => <UserLink user={userId} /> },
-    { head: "Room", cell: ({ room }) => <RoomLink room={room} /> },
-    {
-      head: "Reason",
-      kind: "text",
-      cell: ({ reason, text }) => <bdi>{text === undefined ? reason : `${reason}: ${text}`}</bdi>,
-    },
-    { head: "Reported by", cell: ({ reporter }) => <UserLink user={reporter} /> },
-    { head: "Reported", cell: ({ at }) => <Age at={at} /> },
+    ...reportColumns,
     decides
       ? {
           head: "Actions",

@@ -7,6 +7,7 @@ import { Age, Facts, Time } from "../facts.tsx";
 import { Failure } from "../failure.tsx";
 import { number } from "../format.ts";
 import { UserLink } from "../links.tsx";
+import { Locked } from "../locked.tsx";
 import type { Member, Message, RoomDetails } from "../model.ts";
 import { href } from "../place.ts";
 import { usePoll } from "../poll.ts";
@@ -17,17 +18,16 @@ import { SanctionButton, SanctionTable } from "./sanctions.tsx";
 const LATEST = 50;
 const SLOW_MODES = [0, 5, 10, 30, 60, 300, 900, 3600];
 
+const PARTS = [
+  { name: "members", label: "Members", route: "/rooms/{room}/members" },
+  { name: "messages", label: "Messages", route: "/rooms/{room}/messages" },
+  { name: "bans", label: "Bans", route: "/rooms/{room}/bans" },
+  { name: "mutes", label: "Mutes", route: "/rooms/{room}/mutes" },
+];
+
 export function RoomView({ room, tab }: { room: string; tab: string | null }) {
-  const { api, access } = useConsole();
-  const { data, error, refresh } = usePoll(`room ${room}`, (signal) =>
-    api.get<RoomDetails>(path`/v1/rooms/${room}`, { signal }),
-  );
-  const tabs = [
-    { name: "members", label: "Members", shown: access.can("get", "/rooms/{room}/members") },
-    { name: "messages", label: "Messages", shown: access.can("get", "/rooms/{room}/messages") },
-    { name: "bans", label: "Bans", shown: access.can("get", "/rooms/{room}/bans") },
-    { name: "mutes", label: "Mutes", shown: access.can("get", "/rooms/{room}/mutes") },
-  ].filter(({ shown }) => shown);
+  const { access } = useConsole();
+  const tabs = PARTS.filter(({ route }) => access.can("get", route));
   const open = tabs.find(({ name }) => name === tab)?.name ?? tabs[0]?.name;
   return (
     <>
@@ -37,8 +37,8 @@ export function RoomView({ room, tab }: { room: string; tab: string | null }) {
       <h1>
         <bdi>{room}</bdi>
       </h1>
-      <Failure error={error} retry={refresh} />
-      {data && <Settings details={data} refresh={refresh} />}
+      <Locked what="The settings of the room" route="/rooms/{room}" />
+      {access.can("get", "/rooms/{room}") && <Details room={room} />}
       <Tabs
         label="Parts of the room"
         tabs={tabs.map(({ name, label }) => ({ name, label, href: href("rooms", room, { tab: name }) }))}
@@ -48,6 +48,22 @@ export function RoomView({ room, tab }: { room: string; tab: string | null }) {
       {open === "messages" && <Messages room={room} />}
       {open === "bans" && <SanctionTable kind="ban" room={room} />}
       {open === "mutes" && <SanctionTable kind="mute" room={room} />}
+      {PARTS.map(({ name, label, route }) => (
+        <Locked key={name} what={label} route={route} />
+      ))}
+    </>
+  );
+}
+
+function Details({ room }: { room: string }) {
+  const { api } = useConsole();
+  const { data, error, refresh } = usePoll(`room ${room}`, (signal) =>
+    api.get<RoomDetails>(path`/v1/rooms/${room}`, { signal }),
+  );
+  return (
+    <>
+      <Failure error={error} retry={refresh} />
+      {data && <Settings details={data} refresh={refresh} />}
     </>
   );
 }
@@ -67,7 +83,7 @@ function Settings({ details, refresh }: { details: RoomDetails; refresh: () => v
           ["Kind", details.kind],
           ["Members", `${number(details.members)}, ${number(details.online)} online`],
           ["Entries", details.head === 0 ? "none" : `${details.first} to ${details.head}`],
-          ["Keeps", details.history ? `${number(details.history)} messages` : "as the settings say"],
+          ["Retention", details.history ? `${number(details.history)} messages` : "as the settings say"],
           ["State", <span data-testid="room-state">{frozen ? "frozen" : "open"}</span>],
           ["Slow mode", slowMode === 0 ? "off" : `${slowMode} s between messages`],
           ["Created", <Time at={details.createdAt} />],

@@ -5,7 +5,7 @@ import { useAsk, type Terms } from "../ask.tsx";
 import { useConsole } from "../console.ts";
 import { Age, Time } from "../facts.tsx";
 import { dateTime } from "../format.ts";
-import { UserLink } from "../links.tsx";
+import { RoomLink, UserLink } from "../links.tsx";
 import type { Sanction, SanctionKind } from "../model.ts";
 import { href } from "../place.ts";
 import { PagedTable, Table, usePages, type Column } from "../table.tsx";
@@ -117,7 +117,7 @@ function LiftButton({ onDone, ...target }: Target & { onDone: () => void }) {
   );
 }
 
-function sanctionColumns(room: string | undefined, onDone: () => void): readonly Column<Sanction>[] {
+function sanctionColumns(onDone: () => void): readonly Column<Sanction>[] {
   return [
     { head: "Since", cell: ({ at }) => <Age at={at} /> },
     { head: "Ends", cell: ({ until }) => <Time at={until} none="never" /> },
@@ -126,12 +126,14 @@ function sanctionColumns(room: string | undefined, onDone: () => void): readonly
     {
       head: "Actions",
       kind: "actions",
-      cell: ({ userId, kind }) => <LiftButton kind={kind} user={userId} room={room} onDone={onDone} />,
+      cell: ({ userId, kind, room }) => (
+        <LiftButton kind={kind} user={userId} room={room ?? undefined} onDone={onDone} />
+      ),
     },
   ];
 }
 
-/** The ban and the mute of one user that hold in all rooms. */
+/** The bans and mutes of one user, in all rooms and in single ones. */
 export function UserSanctions({
   user,
   sanctions,
@@ -142,16 +144,17 @@ export function UserSanctions({
   onDone: () => void;
 }) {
   return (
-    <section>
-      <h3>Bans and mutes in all rooms</h3>
-      <Table
-        label={`Bans and mutes of ${user}`}
-        columns={[{ head: "Kind", cell: ({ kind }) => kind }, ...sanctionColumns(undefined, onDone)]}
-        rows={sanctions}
-        id={({ kind }) => kind}
-        empty="The user is neither banned nor muted in all rooms."
-      />
-    </section>
+    <Table
+      label={`Bans and mutes of ${user}`}
+      columns={[
+        { head: "Kind", cell: ({ kind }) => kind },
+        { head: "Room", cell: ({ room }) => (room == null ? "all rooms" : <RoomLink room={room} />) },
+        ...sanctionColumns(onDone),
+      ]}
+      rows={sanctions}
+      id={({ kind, room }) => (room == null ? kind : `${kind} ${room}`)}
+      empty="The user is neither banned nor muted."
+    />
   );
 }
 
@@ -173,7 +176,7 @@ export function SanctionTable({ kind, room }: { kind: SanctionKind; room?: strin
   });
   const columns: readonly Column<Sanction>[] = [
     { head: "User", cell: ({ userId }) => <UserLink user={userId} /> },
-    ...sanctionColumns(room, pages.refresh),
+    ...sanctionColumns(pages.refresh),
   ];
   return (
     <PagedTable

@@ -1,21 +1,23 @@
-// One user: presence, devices and actions; before that, the form that finds a user by id.
+// One user: presence, actions, and lists of all that concerns them; before that, the form that finds one by id.
 
 import { Avatar } from "@roomful/react/components/avatar.tsx";
+import type { ReactNode } from "react";
 
 import { path } from "../api.ts";
-import { useAsk } from "../ask.tsx";
 import { useConsole } from "../console.ts";
 import { Age, Facts } from "../facts.tsx";
 import { Failure } from "../failure.tsx";
-import { dateTime } from "../format.ts";
-import type { Device, Sanction, User } from "../model.ts";
+import { Locked } from "../locked.tsx";
+import type { Sanction, User } from "../model.ts";
 import { go, href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { SearchForm } from "../search_form.tsx";
-import { Table, type Column } from "../table.tsx";
-import { SanctionButton, UserSanctions } from "./sanctions.tsx";
+import { Tabs } from "../tabs.tsx";
+import { UserSanctions } from "./sanctions.tsx";
+import { UserActions } from "./user_actions.tsx";
+import { UserBlocks, UserConnections, UserReports, UserRooms } from "./user_parts.tsx";
 
-export function Users({ user }: { user: string | undefined }) {
+export function Users({ user, tab }: { user: string | undefined; tab: string | null }) {
   return (
     <>
       <h1>Users</h1>
@@ -25,33 +27,73 @@ export function Users({ user }: { user: string | undefined }) {
         action="Find"
         onSubmit={({ user: wanted }) => go(href("users", wanted))}
       />
-      {user !== undefined && <UserDetails user={user} />}
+      {user !== undefined && <UserDetails key={user} user={user} tab={tab} />}
     </>
   );
 }
 
-const DEVICES: readonly Column<Device>[] = [
-  { head: "Session", cell: ({ sessionId }) => <code>{sessionId}</code> },
-  { head: "Rooms", kind: "number", cell: ({ rooms }) => rooms },
-  { head: "Token expires", cell: ({ expiresAt }) => <Age at={expiresAt} /> },
+interface Part {
+  readonly name: string;
+  readonly label: string;
+  /** The call that it shows. */
+  readonly route: string;
+  readonly show: (user: string) => ReactNode;
+}
+
+const PARTS: readonly Part[] = [
+  { name: "rooms", label: "Rooms", route: "/users/{user}/rooms", show: (user) => <UserRooms user={user} /> },
+  {
+    name: "sanctions",
+    label: "Bans and mutes",
+    route: "/users/{user}/sanctions",
+    show: (user) => <AllSanctions user={user} />,
+  },
+  {
+    name: "connections",
+    label: "Connections",
+    route: "/connections",
+    show: (user) => <UserConnections user={user} />,
+  },
+  {
+    name: "reports",
+    label: "Reports",
+    route: "/moderation/reports",
+    show: (user) => <UserReports user={user} />,
+  },
+  { name: "blocks", label: "Blocks", route: "/users/{user}/blocks", show: (user) => <UserBlocks user={user} /> },
 ];
 
-function UserDetails({ user }: { user: string }) {
-  const { api, access } = useConsole();
-  const seesSanctions = access.can("get", "/users/{user}/sanctions");
-  const {
-    data: seen,
-    error,
-    refresh,
-  } = usePoll(`user ${user}`, async (signal) => {
-    const found = await api.get<User>(path`/v1/users/${user}`, { signal });
-    if (!seesSanctions) return { found };
-    const { sanctions } = await api.get<{ sanctions: Sanction[] }>(path`/v1/users/${user}/sanctions`, {
-      signal,
-    });
-    return { found, sanctions };
-  });
-  const data = seen?.found;
+function UserDetails({ user, tab }: { user: string; tab: string | null }) {
+  const { access } = useConsole();
+  const parts = PARTS.filter(({ route }) => access.can("get", route));
+  const open = parts.find(({ name }) => name === tab) ?? parts[0];
+  return (
+    <>
+      {access.can("get", "/users/{user}") ? <Person user={user} /> : <Stranger user={user} />}
+      <Tabs
+        label="Parts of the user"
+        tabs={parts.map(({ name, label }) => ({ name, label, href: href("users", user, { tab: name }) }))}
+        open={open?.name}
+      />
+      {open?.show(user)}
+      {PARTS.map(({ label, route }) => (
+        <Locked key={route} what={label} route={route} />
+      ))}
+      {access.can("get", "/explain") && (
+        <p className="links">
+          <a href={href("explain", undefined, { user })}>Explain a delivery</a>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Presence and actions. */
+function Person({ user }: { user: string }) {
+  const { api } = useConsole();
+  const { data, error, refresh } = usePoll(`user ${user}`, (signal) =>
+    api.get<User>(path`/v1/users/${user}`, { signal }),
+  );
   if (!data) return error ? <Failure error={error} retry={refresh} /> : <p className="empty">Loading …</p>;
   const name = data.name ?? data.userId;
   return (
@@ -77,86 +119,37 @@ function UserDetails({ user }: { user: string }) {
           ["Connections", <span data-testid="user-connections">{data.devices.length}</span>],
         ]}
       />
-      <Actions user={user} refresh={refresh} />
-      {seen?.sanctions && <UserSanctions user={user} sanctions={seen.sanctions} onDone={refresh} />}
-      <section>
-        <h3>Connections</h3>
-        <Table
-          label={`Connections of ${user}`}
-          columns={DEVICES}
-          rows={data.devices}
-          id={({ sessionId }) => sessionId}
-          empty="The user is not connected."
-        />
-        <p className="links">
-          {access.can("get", "/connections") && (
-            <a href={href("connections", undefined, { user })}>Details of these connections</a>
-          )}
-          {access.can("get", "/explain") && (
-            <a href={href("explain", undefined, { user })}>Explain a delivery</a>
-          )}
-        </p>
-      </section>
+      <UserActions user={user} refresh={refresh} />
     </>
   );
 }
 
-function Actions({ user, refresh }: { user: string; refresh: () => void }) {
-  const { api, access } = useConsole();
-  const ask = useAsk();
+/** For a key that may act on a user, and not see them. */
+function Stranger({ user }: { user: string }) {
   return (
-    <div className="actions">
-      {access.can("post", "/users/{user}/disconnect") && (
-        <button
-          type="button"
-          className="button danger"
-          data-testid="disconnect"
-          onClick={() =>
-            ask({
-              title: `Disconnect ${user}?`,
-              text: "All their connections close. They can connect again at once with a valid token.",
-              action: "Disconnect",
-              run: async () => {
-                const answer = await api.send<{ closed: number }>(
-                  "POST",
-                  path`/v1/users/${user}/disconnect`,
-                );
-                refresh();
-                return `${user} is disconnected. Connections closed: ${answer.closed}.`;
-              },
-            })
-          }
-        >
-          Disconnect
-        </button>
-      )}
-      {access.can("post", "/users/{user}/revoke") && (
-        <button
-          type="button"
-          className="button danger"
-          data-testid="revoke"
-          onClick={() =>
-            ask({
-              title: `Revoke the tokens of ${user}?`,
-              text: "All their connections close, and the server refuses every token issued so far. They need a new token.",
-              action: "Revoke",
-              run: async () => {
-                const answer = await api.send<{ closed: number; revokedBefore: number }>(
-                  "POST",
-                  path`/v1/users/${user}/revoke`,
-                );
-                refresh();
-                const before = dateTime(answer.revokedBefore);
-                return `Tokens of ${user} from before ${before} no longer work. Connections closed: ${answer.closed}.`;
-              },
-            })
-          }
-        >
-          Revoke tokens
-        </button>
-      )}
-      <SanctionButton kind="mute" user={user} onDone={refresh} />
-      <SanctionButton kind="ban" user={user} onDone={refresh} />
-    </div>
+    <>
+      <h2>
+        <bdi>{user}</bdi>
+      </h2>
+      <Locked what="Presence and profile" route="/users/{user}" />
+      <UserActions user={user} refresh={() => undefined} />
+    </>
+  );
+}
+
+function AllSanctions({ user }: { user: string }) {
+  const { api } = useConsole();
+  const { data, error, refresh } = usePoll(`sanctions ${user}`, async (signal) => {
+    const { sanctions } = await api.get<{ sanctions: Sanction[] }>(path`/v1/users/${user}/sanctions`, {
+      signal,
+    });
+    return sanctions;
+  });
+  return (
+    <>
+      <Failure error={error} retry={refresh} />
+      {!data && !error && <p className="empty">Loading …</p>}
+      {data && <UserSanctions user={user} sanctions={data} onDone={refresh} />}
+    </>
   );
 }

@@ -2,7 +2,7 @@
 
 use roomful_store::{Entry, EntryKind, Member, Record, RecordState, RoomId, Sanction, SanctionKind};
 
-use super::{Connection, ConnectionFilter, existing, user_id};
+use super::{Connection, ConnectionFilter, ConnectionPage, existing, user_id};
 use crate::{app::App, error::ChatError, events::webhook, server::ChatServer, types::UserId};
 
 const NO_MESSAGE: ChatError =
@@ -21,10 +21,10 @@ pub struct Explanation {
     pub banned: bool,
     /// The user is muted, in the room or everywhere.
     pub muted: bool,
-    /// The user's connections to this node.
+    /// The user's connections to all nodes.
     pub connections: Vec<Connection>,
-    /// The number of connections to other nodes.
-    pub connections_elsewhere: usize,
+    /// The nodes that have not said in time which connections the user has there.
+    pub missing_nodes: Vec<String>,
     /// When the user was last online; `None` if never.
     pub last_seen: Option<i64>,
     /// The records of webhooks and streams about the message that the outbox still keeps.
@@ -67,14 +67,18 @@ impl ChatServer {
         let is = |kind| sanctions.iter().any(|sanction: &Sanction| sanction.kind == kind);
         let filter = ConnectionFilter {
             user: Some(user.to_string()),
-            room: None,
+            ..ConnectionFilter::default()
         };
+        let ConnectionPage {
+            connections,
+            missing_nodes,
+        } = self.connections(&filter, None, MOST as usize).await?;
         let mut explanation = Explanation {
             member: app.store.member(room.id, &user).await?,
             banned: is(SanctionKind::Ban),
             muted: is(SanctionKind::Mute),
-            connections: self.connections(&filter, None, MOST as usize)?,
-            connections_elsewhere: app.presence.devices_elsewhere(&user).await.len(),
+            connections,
+            missing_nodes,
             last_seen: last_seen(app, &user).await?,
             records: records(app, room.id, seq).await?,
             message: entry.into(),
@@ -142,6 +146,7 @@ fn findings(explained: &Explanation, user: &str, seq: u64) -> Vec<String> {
                 add("The user joined after the message: it is in the history, and no device was notified.");
             }
             add(absence(explained));
+            add(connected_then(explained));
         }
     }
     for record in &explained.records {
@@ -153,19 +158,37 @@ fn findings(explained: &Explanation, user: &str, seq: u64) -> Vec<String> {
 /// Why no device of a member has acknowledged the message.
 fn absence(explained: &Explanation) -> &'static str {
     let connected = &explained.connections;
-    if connected.is_empty() && explained.connections_elsewhere == 0 {
+    if connected.is_empty() && explained.missing_nodes.is_empty() {
         return "No device is connected. The message waits for the next join or sync.";
     }
-    let here_then = |connection: &Connection| connection.connected_at <= explained.message.committed_at;
+    if connected.is_empty() {
+        return "No device is known to be connected, but some nodes did not answer. Ask again.";
+    }
     if connected.iter().any(|connection| connection.queued_bytes > 0) {
         return "A device is connected and reads slowly: bytes wait for it.";
     }
-    if !connected.iter().any(here_then) && explained.connections_elsewhere == 0 {
-        return "The devices that are connected now connected after the message, and have not joined the room \
-                since.";
-    }
     "A device is connected, and has not acknowledged the message. Check that the app sends \
      chat:message_read or chat:message_delivered."
+}
+
+/// What is known of the devices at the time of the message. The server keeps no list of past connections.
+fn connected_then(explained: &Explanation) -> &'static str {
+    let committed_at = explained.message.committed_at;
+    if explained
+        .connections
+        .iter()
+        .any(|connection| connection.was_open_at(committed_at))
+    {
+        return "A device that is connected now was connected when the message was sent.";
+    }
+    match explained.last_seen {
+        None => "The user has never been online.",
+        Some(seen) if seen < committed_at => "The user was last seen before the message.",
+        Some(_) => {
+            "No device that is connected now was connected when the message was sent. Whether another one \
+             was is not known: the server keeps no list of past connections."
+        }
+    }
 }
 
 fn failed(record: &Record) -> Option<String> {

@@ -8,6 +8,7 @@ use serde_json::value::{RawValue, to_value};
 
 use super::{NO_ROOM, existing, user_id};
 use crate::{
+    app::Sender,
     error::ChatError,
     events::chat::{GetHistory, SendMessage, Span},
     handlers::message::{self, Admitted},
@@ -112,7 +113,11 @@ impl ChatServer {
         let SendMessage {
             client_id, mut draft, ..
         } = asked;
-        let sender = (&user, client_id.as_deref());
+        let sender = Sender {
+            user: &user,
+            client_id: client_id.as_deref(),
+            exempt: false,
+        };
         let Admitted { body, stored } = message::admit(app, &room, sender, &mut draft).await?;
         let profile = app.profiles.one(&user).await?;
         let name = match name {

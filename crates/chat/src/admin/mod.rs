@@ -10,7 +10,9 @@
 //! | `reports` | reported messages |
 //! | `users` | presence, disconnecting, revoking tokens |
 //! | `audit` | the audit log |
-//! | `connections` | the connections of this node |
+//! | `connections` | the connections of all nodes |
+//! | `hooks` | the state of hooks on all nodes |
+//! | `memberships` | the rooms of a user |
 //! | `explain` | the delivery of a message to one user |
 //! | `records` | records of webhooks and streams |
 //! | `personal_data` | exports and erasures of users |
@@ -20,7 +22,9 @@ mod audit;
 mod connections;
 mod explain;
 mod faults;
+mod hooks;
 mod members;
+mod memberships;
 mod messages;
 mod moderation;
 mod personal_data;
@@ -32,8 +36,10 @@ mod users;
 use std::sync::Arc;
 
 pub use self::{
-    connections::{Connection, ConnectionFilter},
+    connections::{Connection, ConnectionFilter, ConnectionKey, ConnectionPage},
     explain::{ExplainedMessage, Explanation},
+    hooks::HookStates,
+    memberships::Membership,
     messages::{Post, Posted},
     moderation::Impose,
     personal_data::Erased,

@@ -161,13 +161,35 @@ impl ChatServer {
         Ok(blocks)
     }
 
-    /// The bans and mutes of a user that hold in all rooms.
+    /// At most `limit` bans and mutes of a user, each with the name of its room: first those that hold in all
+    /// rooms, which have none.
     ///
     /// # Errors
     /// `invalid_request` for an invalid id, `unavailable` if the store fails.
-    pub async fn sanctions_of(&self, user: &str) -> Result<Vec<Sanction>, ChatError> {
+    pub async fn sanctions_of(
+        &self,
+        user: &str,
+        limit: u32,
+    ) -> Result<Vec<(Sanction, Option<String>)>, ChatError> {
         let (app, user) = (&self.app, user_id(user)?);
-        Ok(app.store.sanctions_of(None, &user, app.clock.now_ms()).await?)
+        let sanctions = app
+            .store
+            .all_sanctions_of(&user, app.clock.now_ms(), limit)
+            .await?;
+        let mut named = Vec::with_capacity(sanctions.len());
+        for sanction in sanctions {
+            match sanction.room {
+                None => named.push((sanction, None)),
+                // Without the rooms that were deleted meanwhile.
+                Some(room) => named.extend(
+                    app.store
+                        .room(room)
+                        .await?
+                        .map(|room| (sanction, Some(room.name))),
+                ),
+            }
+        }
+        Ok(named)
     }
 
     /// Checks the seconds of a slow mode before something else changes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{Report, ReportPage, ReportState, Resolution, SanctionKind};
+use roomful_store::{Report, ReportPage, ReportState, ReportsOf, Resolution, SanctionKind};
 
 use super::existing;
 use crate::{
@@ -55,17 +55,24 @@ impl ReportAction {
 }
 
 impl ChatServer {
-    /// At most `limit` reports whose ids follow `after`, by id; with `state` those in this state.
+    /// At most `limit` reports whose ids follow `after`, by id: those of everybody or of one user, with
+    /// `state` those in this state.
     ///
     /// # Errors
     /// `unavailable`, `internal`: the store failed.
     pub async fn reports(
         &self,
+        of: ReportsOf,
         state: Option<ReportState>,
         after: i64,
         limit: u32,
     ) -> Result<Vec<Report>, ChatError> {
-        let page = ReportPage { state, after, limit };
+        let page = ReportPage {
+            of,
+            state,
+            after,
+            limit,
+        };
         Ok(self.app.store.reports(page).await?)
     }
 

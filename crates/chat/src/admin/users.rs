@@ -121,7 +121,7 @@ impl ChatServer {
         &self,
         users: impl IntoIterator<Item = &str>,
     ) -> Result<HashMap<Arc<str>, Arc<Profile>>, ChatError> {
-        self.app.profiles.of(users).await
+        Ok(self.app.profiles.of(users).await?.into_iter().collect())
     }
 
     /// Changes a user's profile. It wins over the tokens that were issued before. Returns the profile after

@@ -1,7 +1,7 @@
 //! The questions to the app's hooks. Without a hook for an event they cost one comparison.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use roomful_store::{EntryKind, Recorded, RoomKind};
+use roomful_store::{EntryKind, Recorded, Role, RoomKind};
 use serde_json::value::RawValue;
 
 use super::App;
@@ -12,35 +12,45 @@ use crate::{
     types::{Claims, Draft, RoomName, UserId},
 };
 
+/// The author of a message or an edit.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    pub(crate) user: &'a UserId,
+    pub(crate) client_id: Option<&'a str>,
+    /// Whether frozen rooms and slow mode do not bind them in any room.
+    pub(crate) exempt: bool,
+}
+
 impl App {
     /// Asks about a new message, and changes it by the answer. Asks nobody about the retry of a stored
-    /// message, and returns that message.
+    /// message, and returns that message. Asks nobody about a message that the log would refuse.
     ///
     /// # Errors
-    /// `refused`, `unavailable`; `conflict` if the client id belongs to another kind of entry.
+    /// `refused`, `unavailable`; `conflict` if the client id belongs to another kind of entry; those of the
+    /// log for a sender who may not write.
     pub(crate) async fn ask_about_message(
         &self,
         room: &Room,
-        user: &UserId,
-        client_id: Option<&str>,
+        sender: Sender<'_>,
         draft: &mut Draft,
     ) -> Result<Option<Recorded>, ChatError> {
         let Some(hooks) = self.hooks_for(HookEvent::Send, Some(room.name.as_str())) else {
             return Ok(None);
         };
-        let stored = self.stored(room, user, client_id, (EntryKind::Message, None));
+        let stored = self.stored(room, sender, (EntryKind::Message, None));
         if let Some(recorded) = stored.await? {
             return Ok(Some(recorded));
         }
+        self.check_may_write(room, sender, EntryKind::Message).await?;
         let message = QuestionedMessage {
             seq: None,
             text: &draft.text,
-            client_id,
+            client_id: sender.client_id,
             reply_to: draft.reply_to,
             mentions: &draft.mentions,
             metadata: draft.metadata.as_ref(),
         };
-        if let Some(replacement) = self.ask(hooks, about(user, room, message)).await? {
+        if let Some(replacement) = self.ask(hooks, about(sender.user, room, message)).await? {
             replacement.apply(draft);
         }
         Ok(None)
@@ -54,30 +64,61 @@ impl App {
     pub(crate) async fn ask_about_edit(
         &self,
         room: &Room,
-        user: &UserId,
-        client_id: Option<&str>,
+        sender: Sender<'_>,
         (seq, text): (u64, &mut String),
     ) -> Result<Option<Recorded>, ChatError> {
         let Some(hooks) = self.hooks_for(HookEvent::Send, Some(room.name.as_str())) else {
             return Ok(None);
         };
-        let stored = self.stored(room, user, client_id, (EntryKind::Edit, Some(seq)));
+        let stored = self.stored(room, sender, (EntryKind::Edit, Some(seq)));
         if let Some(recorded) = stored.await? {
             return Ok(Some(recorded));
         }
+        self.check_may_write(room, sender, EntryKind::Edit).await?;
         let message = QuestionedMessage {
             seq: Some(seq),
             text,
-            client_id,
+            client_id: sender.client_id,
             reply_to: None,
             mentions: &[],
             metadata: None,
         };
-        let replacement = self.ask(hooks, about(user, room, message)).await?;
+        let replacement = self.ask(hooks, about(sender.user, room, message)).await?;
         if let Some(new) = replacement.and_then(|replacement| replacement.text) {
             *text = new;
         }
         Ok(None)
+    }
+
+    /// Refuses a sender who is banned or muted, or whom the room's rules bind now. The log decides again when
+    /// it takes the entry.
+    async fn check_may_write(
+        &self,
+        room: &Room,
+        sender: Sender<'_>,
+        kind: EntryKind,
+    ) -> Result<(), ChatError> {
+        if self.is_banned_from(Some(room.id), sender.user).await? {
+            return Err(ChatError::Banned);
+        }
+        let now = self.clock.now_ms();
+        let restrictions = self.store.restrictions(&[room.id], sender.user, now).await?;
+        let restrictions = restrictions.into_iter().next().unwrap_or_default();
+        if restrictions.mute.is_some() {
+            return Err(ChatError::Muted);
+        }
+        let refused = match (restrictions.rules.frozen, restrictions.wait_ms(now)) {
+            (true, _) => ChatError::Frozen,
+            (false, retry_after_ms @ 1..) if kind == EntryKind::Message => {
+                ChatError::SlowMode { retry_after_ms }
+            }
+            _ => return Ok(()),
+        };
+        let member = self.store.member(room.id, sender.user).await?;
+        if sender.exempt || member.is_some_and(|member| member.role > Role::Member) {
+            return Ok(());
+        }
+        Err(refused)
     }
 
     /// Asks before a join makes the user a member. Does not ask about joins that make no new membership, and
@@ -145,14 +186,13 @@ impl App {
     pub(super) async fn stored(
         &self,
         room: &Room,
-        user: &UserId,
-        client_id: Option<&str>,
+        sender: Sender<'_>,
         (kind, target): (EntryKind, Option<u64>),
     ) -> Result<Option<Recorded>, ChatError> {
-        let Some(client_id) = client_id else {
+        let Some(client_id) = sender.client_id else {
             return Ok(None);
         };
-        let Some(recorded) = self.store.recorded(room.id, user, client_id).await? else {
+        let Some(recorded) = self.store.recorded(room.id, sender.user, client_id).await? else {
             return Ok(None);
         };
         if (recorded.kind, recorded.target) != (kind, target) {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::App;
 use crate::{
-    cluster::NodeEvents,
+    cluster::{NodeAnswer, NodeEvents, NodeQuery},
     session::Session,
     stats::Stats,
     types::{RoomName, UserId},
@@ -17,6 +17,10 @@ use crate::{
 impl NodeEvents for App {
     fn stats(&self) -> Stats {
         self.stats()
+    }
+
+    fn answer(&self, query: &NodeQuery) -> NodeAnswer {
+        self.own_answer(query)
     }
 
     fn lease_began(&self) {

@@ -9,6 +9,7 @@ use super::{
     Cluster, LOG,
     bus_message::{CommitHint, RoomMessage, UserMessage, decode},
     node_events::NodeEvents,
+    node_queries::QUERIES,
 };
 use crate::{log::reorder_buffer::RoomKey, types::RoomName};
 
@@ -27,6 +28,16 @@ impl roomful_bus::BusListener for BusListener {
             Some(("user", user)) => {
                 if let (Some(node), Some(message)) = (cluster.events.upgrade(), decode(topic, &message)) {
                     user_message(node, user, message);
+                }
+            }
+            Some(("answers", _)) => {
+                if let Some(answer) = decode(topic, &message) {
+                    cluster.queries.answered(answer);
+                }
+            }
+            _ if topic == QUERIES => {
+                if let Some(query) = decode(topic, &message) {
+                    cluster.answer(query);
                 }
             }
             _ if topic == LOG => {

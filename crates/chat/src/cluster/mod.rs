@@ -7,6 +7,7 @@
 //! | `node_events` | what the cluster calls on its node |
 //! | `position_poller` | asking the store how far the log is, whatever the bus loses |
 //! | `control_writer` | control entries: commands to all nodes |
+//! | `node_queries` | questions that operators ask of all nodes |
 //! | `registry` | entries of living nodes, and duties that one node has for all |
 //! | `lease`, `boot_clock` | how long this node's entries are valid |
 //! | `watermark_filter` | dropping marks that are older than what clients have |
@@ -22,6 +23,7 @@ mod bus_message;
 mod control_writer;
 mod lease;
 mod node_events;
+mod node_queries;
 mod position_poller;
 mod publisher;
 mod registry;
@@ -44,8 +46,15 @@ use tokio::{
     time::Instant,
 };
 
-use self::{bus_listener::BusListener, lease::Lease, watermark_filter::WatermarkFilter};
-pub(crate) use self::{bus_message::UserMessage, node_events::NodeEvents, publisher::CommittedEntry};
+use self::{
+    bus_listener::BusListener, lease::Lease, node_queries::OpenQueries, watermark_filter::WatermarkFilter,
+};
+pub(crate) use self::{
+    bus_message::UserMessage,
+    node_events::NodeEvents,
+    node_queries::{NodeAnswer, NodeQuery},
+    publisher::CommittedEntry,
+};
 use crate::{
     clock::Clock,
     log::{control::ControlRoom, inbox::EntryInbox, position::LogCursor},
@@ -94,6 +103,7 @@ pub(crate) struct Cluster {
     /// For events that carry marks.
     pub(crate) watermarks: WatermarkFilter,
     listener: Arc<BusListener>,
+    queries: OpenQueries,
     /// Subscriptions to the commits and to the control room.
     log_topic: Mutex<Option<Subscription>>,
     control_topic: Mutex<Option<Subscription>>,
@@ -147,6 +157,7 @@ impl Cluster {
             events,
             watermarks: WatermarkFilter::default(),
             listener: Arc::new(BusListener(Weak::clone(cluster))),
+            queries: OpenQueries::default(),
             log_topic: Mutex::default(),
             control_topic: Mutex::default(),
             users: Mutex::default(),
@@ -161,6 +172,7 @@ impl Cluster {
     /// Listens to the other nodes, keeps the lease and follows the log, until this node is gone.
     pub(crate) fn start(self: &Arc<Self>) {
         *self.log_topic.lock() = Some(self.subscribe(LOG));
+        self.listen_to_queries();
         self.store.fence(self.fencing_tokens());
         let (for_lease, for_poller) = (Arc::clone(self), Arc::clone(self));
         supervise("lease", move || lease::keep(Arc::clone(&for_lease))).detach();

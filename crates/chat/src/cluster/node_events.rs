@@ -5,6 +5,7 @@ use std::sync::Arc;
 use roomful_store::{RoomId, SessionKey};
 use serde_json::value::RawValue;
 
+use super::{NodeAnswer, NodeQuery};
 use crate::{
     stats::Stats,
     types::{RoomName, UserId},
@@ -14,6 +15,9 @@ use crate::{
 pub(crate) trait NodeEvents: Send + Sync {
     /// The node's figures, for its registry entry.
     fn stats(&self) -> Stats;
+
+    /// Answers a query of another node. It may take a while, so its caller is not the bus.
+    fn answer(&self, query: &NodeQuery) -> NodeAnswer;
 
     /// A lease has begun: the registry knows nothing of this node.
     fn lease_began(&self);

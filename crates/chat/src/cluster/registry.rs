@@ -64,7 +64,7 @@ impl Cluster {
         Ok(!is_known && self.is_complete().await?)
     }
 
-    async fn other_infos(&self) -> Result<Vec<Entry>, ChatError> {
+    pub(super) async fn other_infos(&self) -> Result<Vec<Entry>, ChatError> {
         let mut members = self.config.bus.members().await?;
         let me = self.lease.incarnation();
         members.retain(|entry| *entry.member != *me);

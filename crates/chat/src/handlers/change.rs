@@ -6,7 +6,7 @@ use roomful_store::{AuditRecord, Entry, EntryKind, Recorded, Role};
 use serde_json::json;
 
 use crate::{
-    app::Context,
+    app::{Context, Sender},
     audit,
     error::ChatError,
     events::log::{ChangeMessage, DELETE_MESSAGE, EDIT_MESSAGE},
@@ -82,13 +82,16 @@ async fn prepare(context: &Context, ask: &mut ChangeMessage) -> Result<Prepared,
             audited = message
                 .as_ref()
                 .and_then(|message| record(context, &room, message, EDIT_MESSAGE));
-            let (user, client_id) = (&context.me.user, ask.client_id.as_deref());
+            let sender = Sender {
+                user: &context.me.user,
+                client_id: ask.client_id.as_deref(),
+                exempt: context.me.is_moderator(),
+            };
             let edit = (ask.seq, &mut *text);
-            stored = context.app.ask_about_edit(&room, user, client_id, edit).await?;
+            stored = context.app.ask_about_edit(&room, sender, edit).await?;
             context.check_after_hooks(&room).await?;
             if stored.is_none() {
                 let kind = (EntryKind::Edit, Some(ask.seq));
-                let sender = (user, client_id);
                 stored = context.app.apply_rules(&room, sender, kind, text).await?;
             }
             if !context.app.config.keep_edits {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roomful_store::{EntryKind, History, Range, Recorded};
 
 use crate::{
-    app::{App, Context},
+    app::{App, Context, Sender},
     error::ChatError,
     events::{
         chat::{GetHistory, HistoryPage, SendMessage, Span},
@@ -57,7 +57,12 @@ async fn prepare(context: &Context, ask: &mut SendMessage) -> Result<(RoomRef, A
     let Context { app, me, .. } = context;
     let room = context.my_room(&ask.room).await?;
     let SendMessage { client_id, draft, .. } = ask;
-    let admitted = admit(app, &room, (&me.user, client_id.as_deref()), draft).await?;
+    let sender = Sender {
+        user: &me.user,
+        client_id: client_id.as_deref(),
+        exempt: me.is_moderator(),
+    };
+    let admitted = admit(app, &room, sender, draft).await?;
     context.check_after_hooks(&room).await?;
     Ok((room, admitted))
 }
@@ -71,15 +76,15 @@ pub(crate) struct Admitted {
 }
 
 /// Checks the draft against the room, asks the hooks about it, and applies the content rules to its text.
-/// Hooks and rules may change it. `sender` is the user and the client id.
+/// Hooks and rules may change it.
 pub(crate) async fn admit(
     app: &App,
     room: &Room,
-    sender: (&UserId, Option<&str>),
+    sender: Sender<'_>,
     draft: &mut Draft,
 ) -> Result<Admitted, ChatError> {
     check_reply(app, room, draft).await?;
-    let mut stored = app.ask_about_message(room, sender.0, sender.1, draft).await?;
+    let mut stored = app.ask_about_message(room, sender, draft).await?;
     if stored.is_none() {
         let kind = (EntryKind::Message, None);
         stored = app.apply_rules(room, sender, kind, &mut draft.text).await?;

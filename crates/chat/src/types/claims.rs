@@ -66,6 +66,11 @@ impl RoomPattern {
         Self(pattern.into())
     }
 
+    /// The pattern as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the whole of `room` matches. Takes at most (length of pattern) x (length of name) steps.
     pub fn matches(&self, room: &str) -> bool {
         let Some((prefix, rest)) = self.0.split_once('*') else {

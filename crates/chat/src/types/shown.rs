@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Shown {
     pub(crate) name: Option<Arc<str>>,
     #[serde(with = "status")]
-    #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) status: ChosenStatus,
     pub(crate) text: Option<Arc<str>>,
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use roomful_chat::{HookEvent, Hooks, Question, Replacement, Verdict};
+use roomful_chat::{
+    ChatError, HookEvent, Hooks, Question, Replacement, Verdict,
+    admin::{Impose, Post},
+};
+use roomful_store::SanctionKind;
 use roomful_testkit::SioClient;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -142,4 +146,56 @@ async fn a_sender_who_is_removed_while_a_hook_decides_stores_nothing() {
     assert!(sent.is_err(), "the connection has ended: {sent:?}");
     send(&fast, "lobby", "two").await;
     assert_eq!(next_text(&fast).await, "two!", "nothing came before it");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_a_sender_who_may_not_write() {
+    let (server, gate) = server().await;
+    let alice = server.joined("alice", "lobby").await;
+    let sends = async || {
+        alice
+            .call("chat:send_message", &json!({ "room": "lobby", "text": "hi" }))
+            .await
+    };
+    let mute = |user: &str| Impose {
+        room: Some("lobby".to_owned()),
+        user_id: user.to_owned(),
+        kind: SanctionKind::Mute,
+        until: None,
+        reason: None,
+        actor: "key:test".to_owned(),
+    };
+    server.chat.impose(mute("alice")).await.unwrap();
+    failed(sends().await, "muted");
+    server
+        .chat
+        .lift(Some("lobby"), "alice", SanctionKind::Mute, "key:test")
+        .await
+        .unwrap();
+    server
+        .chat
+        .restrict_room("lobby", Some(true), None)
+        .await
+        .unwrap();
+    failed(sends().await, "forbidden");
+    let ban = Impose {
+        kind: SanctionKind::Ban,
+        ..mute("mallory")
+    };
+    server.chat.impose(ban).await.unwrap();
+    let post = Post {
+        user_id: "mallory".to_owned(),
+        text: "hi".to_owned(),
+        ..Post::default()
+    };
+    assert_eq!(server.chat.post("lobby", post).await, Err(ChatError::Banned));
+    assert!(gate.asked.lock().is_empty());
+    server
+        .chat
+        .restrict_room("lobby", Some(false), Some(60))
+        .await
+        .unwrap();
+    ok(sends().await);
+    failed(sends().await, "slow_mode");
+    assert_eq!(*gate.asked.lock(), ["hi"]);
 }

@@ -450,6 +450,14 @@ mod flaky {
         ) -> Result<Vec<Sanction>, StoreError> {
             self.inner.sanctions_of(room, user, now).await
         }
+        async fn all_sanctions_of(
+            &self,
+            user: &str,
+            now: i64,
+            limit: u32,
+        ) -> Result<Vec<Sanction>, StoreError> {
+            self.inner.all_sanctions_of(user, now, limit).await
+        }
         async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
             self.inner.sanctions(page).await
         }

@@ -4,7 +4,7 @@ use roomful_chat::{
     ErrorCode,
     admin::{ReportAction, ResolveReport},
 };
-use roomful_store::ReportState;
+use roomful_store::{ReportState, ReportsOf};
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
@@ -39,7 +39,11 @@ async fn a_member_reports_a_message_once_as_it_was() {
     ok(troll
         .call("chat:delete_message", &json!({ "room": "lobby", "seq": 1 }))
         .await);
-    let reports = server.chat.reports(Some(ReportState::Open), 0, 10).await.unwrap();
+    let reports = server
+        .chat
+        .reports(ReportsOf::All, Some(ReportState::Open), 0, 10)
+        .await
+        .unwrap();
     let [report] = &reports[..] else {
         panic!("{reports:?}")
     };
@@ -147,6 +151,10 @@ async fn a_report_is_resolved_by_deleting_muting_banning_or_not_at_all() {
     done(3, ReportAction::Ban).await.unwrap();
     let removed = troll.next_event("chat:room_removed").await.unwrap();
     assert_eq!(removed["reason"], "banned");
-    let open = server.chat.reports(Some(ReportState::Open), 0, 10).await.unwrap();
+    let open = server
+        .chat
+        .reports(ReportsOf::All, Some(ReportState::Open), 0, 10)
+        .await
+        .unwrap();
     assert!(open.is_empty(), "{open:?}");
 }

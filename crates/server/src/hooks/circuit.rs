@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use roomful_chat::HookCircuit;
 use tokio::time::Instant;
 
 /// The circuit of one endpoint. A pure value: the caller passes the time.
@@ -32,6 +33,15 @@ impl Circuit {
             open_for,
             failures: 0,
             state: State::Closed,
+        }
+    }
+
+    /// Whether it lets requests through now. An open circuit whose time is over lets one through.
+    pub(super) fn state(&self) -> HookCircuit {
+        match self.state {
+            State::Closed => HookCircuit::Closed,
+            State::Open(_) => HookCircuit::Open,
+            State::HalfOpen => HookCircuit::HalfOpen,
         }
     }
 

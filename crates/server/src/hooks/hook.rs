@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use roomful_chat::{HookEvent, Limits, Question, RoomPattern, Verdict};
+use roomful_chat::{HookEvent, HookState, Limits, Question, RoomPattern, Verdict};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
@@ -77,6 +77,22 @@ impl Hook {
         self.target.keys()
     }
 
+    /// Its state, for operators.
+    pub(super) fn state(&self) -> HookState {
+        let rooms = self.rooms.iter().flatten();
+        HookState {
+            name: self.name.clone(),
+            event: self.event,
+            rooms: rooms.map(|pattern| pattern.as_str().to_owned()).collect(),
+            allows_on_failure: self.on_failure == OnFailure::Allow,
+            circuit: self.circuit.lock().state(),
+            in_flight: self.figures.in_flight.value(),
+            answers: self.figures.answers(),
+            failures: self.figures.failures(),
+            last_error: self.figures.last_error(),
+        }
+    }
+
     pub(super) fn concerns(&self, event: HookEvent, room: Option<&str>) -> bool {
         let matches = |rooms: &[RoomPattern]| {
             room.is_some_and(|room| rooms.iter().any(|pattern| pattern.matches(room)))
@@ -99,7 +115,7 @@ impl Hook {
             self.figures.count(Cause::CircuitOpen);
             return self.undecided(Verdict::Undecided);
         };
-        self.figures.in_flight.increment(1.0);
+        self.figures.in_flight.increment();
         let in_flight = InFlight(self);
         let decided = match timeout_at(deadline, self.decide(question)).await {
             Ok(decided) => decided,
@@ -183,7 +199,7 @@ struct InFlight<'a>(&'a Hook);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.figures.in_flight.decrement(1.0);
+        self.0.figures.in_flight.decrement();
     }
 }
 

@@ -15,7 +15,7 @@ mod hook;
 use std::{fmt, io, sync::Arc};
 
 use async_trait::async_trait;
-use roomful_chat::{HookEvent, Hooks, Question, QuestionedMessage, Replacement, Verdict};
+use roomful_chat::{HookEvent, HookState, Hooks, Question, QuestionedMessage, Replacement, Verdict};
 
 use self::hook::Hook;
 use crate::{
@@ -56,6 +56,10 @@ pub(crate) fn open(config: &Config) -> io::Result<Option<Opened>> {
 impl Hooks for HttpHooks {
     fn concerns(&self, event: HookEvent, room: Option<&str>) -> bool {
         self.hooks.iter().any(|hook| hook.concerns(event, room))
+    }
+
+    fn states(&self) -> Vec<HookState> {
+        self.hooks.iter().map(Hook::state).collect()
     }
 
     async fn ask(&self, question: Question<'_>) -> Verdict {

@@ -332,3 +332,51 @@ async fn a_connection_needs_the_consent_of_the_hook() {
     assert!(SioClient::connect(server.addr(), "/", &forged).await.is_err());
     assert_eq!(receiver.posts().len(), 2, "an invalid token is not asked about");
 }
+
+#[tokio::test]
+async fn operators_see_the_state_of_each_hook() {
+    let receiver = Receiver::start(ALLOW).await;
+    let more = r#", name = "texts", rooms = ["pub-*"], on_failure = "refuse", open_after = 1, retries = 0"#;
+    let server = start(&[hook(&receiver, "message.send", more)]).await;
+    let states = async || {
+        let answer = api(&server, "GET", "/api/v1/hooks", &Value::Null).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let alice = joined(&server, "alice", "pub-1").await;
+    let message = json!({ "room": "pub-1", "text": "hello" });
+    ok(&send(&alice, &message).await);
+    let all = states().await;
+    let hook = &all["hooks"][0];
+    assert_eq!(all["hooks"].as_array().unwrap().len(), 1, "{all}");
+    assert_eq!(
+        (&hook["name"], &hook["event"], &hook["rooms"], &hook["onFailure"]),
+        (
+            &json!("texts"),
+            &json!("message.send"),
+            &json!(["pub-*"]),
+            &json!("refuse")
+        )
+    );
+    assert_eq!(
+        (&hook["node"], &hook["circuit"], &hook["answers"]["allow"]),
+        (&json!("local"), &json!("closed"), &json!(1))
+    );
+    assert_eq!((hook.get("lastError"), &hook["inFlight"]), (None, &json!(0)));
+
+    receiver.set(Mood::Answer(500));
+    assert_eq!(error(&send(&alice, &message).await).0, "refused");
+    let failed = &states().await["hooks"][0];
+    assert_eq!(
+        (&failed["circuit"], &failed["failures"]["status"]),
+        (&json!("open"), &json!(1))
+    );
+    let last = &failed["lastError"];
+    assert_eq!(
+        (&last["cause"], &last["error"]),
+        (&json!("status"), &json!("answered 500"))
+    );
+    assert!(last["at"].as_i64().unwrap() > 1_500_000_000_000, "{last}");
+    let unknown = api(&server, "GET", "/api/v1/hooks?node=none", &Value::Null).await;
+    assert_eq!(unknown.status, 404);
+}

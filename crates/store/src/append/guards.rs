@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::{EntryKind, NewEntry, Rejected, RoomId, moderation::ALL_ROOMS};
+use crate::{
+    EntryKind, NewEntry, Rejected, RoomId,
+    moderation::{ALL_ROOMS, slow_mode_wait},
+};
 
 /// A user in a room.
 pub(crate) type AuthorKey = (RoomId, String);
@@ -173,17 +176,9 @@ impl RoomGuard {
         let Some(last) = self.last_sends.get(&entry.user_id) else {
             return Ok(());
         };
-        // A clock that was set back locks nobody out. Clocks of two nodes may differ a little.
-        let waited = entry.at.saturating_sub(*last);
-        if waited < -self.slow_mode_ms {
-            return Ok(());
-        }
-        let waited = waited.max(0);
-        match self.slow_mode_ms.saturating_sub(waited) {
-            ..=0 => Ok(()),
-            left => Err(Rejected::SlowMode {
-                retry_after_ms: left.unsigned_abs(),
-            }),
+        match slow_mode_wait(self.slow_mode_ms, *last, entry.at) {
+            0 => Ok(()),
+            retry_after_ms => Err(Rejected::SlowMode { retry_after_ms }),
         }
     }
 }

@@ -27,8 +27,8 @@ pub(crate) use self::{
     dedup::{DedupKey, DedupRecord, RECORDED, RecordedText, fingerprint, is_erased},
     guards::{Ends, Guards, RoomGuard, authors, mentions},
     moderation::{
-        BLOCKS, FORGET_SANCTIONS, MAY_ENTER, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF, room_deleted,
-        statements,
+        ALL_SANCTIONS_OF, BLOCKS, FORGET_SANCTIONS, MAY_ENTER, MESSAGES_OF, MODERATORS, SANCTIONS,
+        SANCTIONS_OF, room_deleted, statements,
     },
     mutations::{
         ERASE_ALL_EDITS, ERASE_EDITS, FORGET_USAGE, Param, Statement, forget_dedup, mutation, removal, sweep,

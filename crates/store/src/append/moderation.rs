@@ -16,6 +16,10 @@ pub(crate) const MAY_ENTER: &str = "NOT EXISTS (SELECT 1 FROM sanctions
 /// The sanctions of a user that hold at a time, in a room and in all rooms.
 pub(crate) const SANCTIONS_OF: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
     WHERE room_id IN (0, $1) AND user_id = $2 AND until > $3 ORDER BY room_id, kind";
+/// The same in all rooms and in single rooms, those in all rooms first.
+pub(crate) const ALL_SANCTIONS_OF: &str =
+    "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
+    WHERE user_id = $1 AND until > $2 ORDER BY room_id, kind LIMIT $3";
 /// A page of the sanctions of a room and kind that hold at a time, with the same columns.
 pub(crate) const SANCTIONS: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
     WHERE room_id = $1 AND kind = $2 AND user_id > $3 AND until > $4 ORDER BY user_id LIMIT $5";

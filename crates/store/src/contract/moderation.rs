@@ -111,6 +111,21 @@ pub async fn a_ban_from_all_rooms_ends_all_memberships(harness: &dyn Harness) ->
     Ok(())
 }
 
+pub async fn all_sanctions_of_a_user_are_listed(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let lobby = room(&*store, "lobby").await?.id;
+    let mute = sanction(Some(lobby), "ann", SanctionKind::Mute, None);
+    let ban = sanction(None, "ann", SanctionKind::Ban, Some(1_000));
+    let other = sanction(Some(lobby), "bob", SanctionKind::Ban, None);
+    for one in [&mute, &ban, &other] {
+        impose(&*store, one.clone()).await?;
+    }
+    assert_eq!(store.all_sanctions_of("ann", 1, 1).await?, [ban.clone()]);
+    assert_eq!(store.all_sanctions_of("ann", 1, 9).await?, [ban, mute.clone()]);
+    assert_eq!(store.all_sanctions_of("ann", 1_000, 9).await?, [mute]);
+    Ok(())
+}
+
 pub async fn a_sanction_ends_by_itself(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let lobby = room(&*store, "lobby").await?.id;
@@ -134,6 +149,7 @@ pub async fn a_sanction_ends_by_itself(harness: &dyn Harness) -> Outcome {
     done(&*store, at(1_000, bob)).await?;
     assert_eq!(store.sanctions_of(Some(lobby), "bob", 999).await?.len(), 1);
     assert_eq!(store.sanctions_of(Some(lobby), "bob", 1_000).await?, []);
+    assert_eq!(store.all_sanctions_of("bob", 1_000, 9).await?, []);
     assert_eq!(store.forget_sanctions(1_000).await?, 0);
     assert_eq!(store.forget_sanctions(1_001).await?, 2);
     Ok(())

@@ -6,8 +6,8 @@ use super::{
     room,
 };
 use crate::{
-    NewReport, Options, RecordKind, Report, ReportPage, ReportQuota, ReportState, Reported, Resolution,
-    RoomId, Store, StoreError,
+    NewReport, Options, RecordKind, Report, ReportPage, ReportQuota, ReportState, Reported, ReportsOf,
+    Resolution, RoomId, Store, StoreError,
 };
 
 pub(super) const QUOTA: ReportQuota = ReportQuota { since: 0, most: 3 };
@@ -32,7 +32,14 @@ async fn page(
     after: i64,
     limit: u32,
 ) -> Result<Vec<Report>, StoreError> {
-    store.reports(ReportPage { state, after, limit }).await
+    let of = ReportsOf::All;
+    let page = ReportPage {
+        of,
+        state,
+        after,
+        limit,
+    };
+    store.reports(page).await
 }
 
 fn seqs(reports: &[Report]) -> Vec<u64> {
@@ -92,6 +99,45 @@ pub async fn a_message_is_reported_once_by_each_user(harness: &dyn Harness) -> O
     };
     assert_eq!(stored, Some(expected));
     assert_eq!(store.report_by_id(other + 1).await?, None);
+    Ok(())
+}
+
+pub async fn reports_are_listed_by_author_and_by_reporter(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let lobby = room(&*store, "lobby").await?.id;
+    let first = report(&*store, report_of(lobby, 1, "ann", 5)).await?;
+    report(&*store, report_of(lobby, 1, "bob", 6)).await?;
+    let other = NewReport {
+        author: "ann".into(),
+        ..report_of(lobby, 2, "bob", 7)
+    };
+    report(&*store, other).await?;
+    let resolution = Resolution {
+        id: first,
+        state: ReportState::Dismissed,
+        by: "mod".into(),
+        at: 8,
+    };
+    assert!(store.resolve_report(resolution).await?);
+    let (troll, bob) = ("troll".to_owned(), "bob".to_owned());
+    for (of, state, after, expected) in [
+        (ReportsOf::Author(troll.clone()), None, 0, vec!["ann", "bob"]),
+        (ReportsOf::Author(troll.clone()), None, first, vec!["bob"]),
+        (ReportsOf::Author(troll), Some(ReportState::Open), 0, vec!["bob"]),
+        (ReportsOf::Author(bob.clone()), None, 0, vec![]),
+        (ReportsOf::Reporter(bob.clone()), None, 0, vec!["bob", "bob"]),
+        (ReportsOf::Reporter(bob), Some(ReportState::Dismissed), 0, vec![]),
+    ] {
+        let page = ReportPage {
+            of,
+            state,
+            after,
+            limit: 10,
+        };
+        let found = store.reports(page.clone()).await?;
+        let reporters: Vec<_> = found.iter().map(|report| report.reporter.as_str()).collect();
+        assert_eq!(reporters, expected, "{page:?}");
+    }
     Ok(())
 }
 

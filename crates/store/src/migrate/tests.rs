@@ -17,8 +17,8 @@ use crate::{
     Appended, AuditPage, AuditRecord, ChosenStatus, DeliveredMark, DeliveredUpto, EntryKind, Erasure,
     LifecycleEvent, ModerationAct, NewEntry, NewNotification, NewReport, NewSession, NotificationPage,
     Options, Outbox, OutboxOptions, Page, Range, ReadWhich, ReportPage, ReportQuota, ReportState, Reported,
-    Resolution, Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage, SessionKey,
-    Store, StoreError, UndeliveredReport,
+    ReportsOf, Resolution, Resume, Role, RoomChange, RoomId, RoomKind, Sanction, SanctionKind, SanctionPage,
+    SessionKey, Store, StoreError, UndeliveredReport,
 };
 
 static SERVER: LazyLock<PostgresServer> =
@@ -344,6 +344,7 @@ async fn seen(store: &dyn Store) -> Vec<String> {
     };
     seen.push(format!("{:?}", store.audit(audit).await.unwrap()));
     let reports = ReportPage {
+        of: ReportsOf::All,
         state: None,
         after: 0,
         limit: 9,

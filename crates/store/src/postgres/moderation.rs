@@ -14,8 +14,8 @@ use crate::{
     AppendResult, Block, ModerationAct, Mute, NewEntry, Restrictions, Role, RoomId, RoomRules, Sanction,
     SanctionPage, StoreError,
     append::{
-        BLOCKS, Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, RoomGuard, SANCTIONS, SANCTIONS_OF,
-        authors, mentions,
+        ALL_SANCTIONS_OF, BLOCKS, Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, RoomGuard,
+        SANCTIONS, SANCTIONS_OF, authors, mentions,
     },
     moderation::{end_of, room_of, scope},
     numbers::Numbered as _,
@@ -288,6 +288,13 @@ impl Moderation for PostgresStore {
         now: i64,
     ) -> Result<Vec<Sanction>, StoreError> {
         self.checked(of_user(&self.conn().await?, room, user, now).await)
+    }
+
+    async fn all_sanctions_of(&self, user: &str, now: i64, limit: u32) -> Result<Vec<Sanction>, StoreError> {
+        let conn = self.conn().await?;
+        let limit = i64::from(limit);
+        let rows = self.checked(conn.rows(ALL_SANCTIONS_OF, &[&text(user), &now, &limit]).await)?;
+        self.checked(rows.iter().map(sanction).collect())
     }
 
     async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {

@@ -13,9 +13,12 @@ use super::{
 };
 use crate::{
     NewReport, OutboxOptions, RecordKind, Report, ReportPage, ReportQuota, Reported, Resolution, StoreError,
-    numbers::Numbered as _,
+    numbers::Numbered,
     outbox::RecordContent,
-    reports::{BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_STATE, RESOLVE, TRIM},
+    reports::{
+        BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_AUTHOR, PAGE_OF_REPORTER, PAGE_OF_STATE, RESOLVE,
+        ReportsOf, TRIM,
+    },
     store::Reports,
 };
 
@@ -92,11 +95,17 @@ fn report(row: &Row) -> Result<Report, Failure> {
 }
 
 async fn page(conn: &Conn, page: ReportPage) -> Result<Vec<Report>, Failure> {
-    let limit = i64::from(page.limit);
-    let rows = match page.state {
-        None => conn.rows(PAGE, &[&page.after, &limit]).await?,
-        Some(state) => {
-            conn.rows(PAGE_OF_STATE, &[&page.after, &state.number(), &limit])
+    let (after, limit) = (page.after, i64::from(page.limit));
+    let number = page.state.map_or(-1, Numbered::number);
+    let rows = match (&page.of, page.state) {
+        (ReportsOf::All, None) => conn.rows(PAGE, &[&after, &limit]).await?,
+        (ReportsOf::All, Some(_)) => conn.rows(PAGE_OF_STATE, &[&after, &number, &limit]).await?,
+        (ReportsOf::Author(user), _) => {
+            conn.rows(PAGE_OF_AUTHOR, &[&text(user), &after, &number, &limit])
+                .await?
+        }
+        (ReportsOf::Reporter(user), _) => {
+            conn.rows(PAGE_OF_REPORTER, &[&text(user), &after, &number, &limit])
                 .await?
         }
     };

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     AppendResult, Block, ModerationAct, Mute, NewEntry, Restrictions, RoomId, RoomRules, Sanction,
     SanctionPage, StoreError,
-    append::{BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
+    append::{ALL_SANCTIONS_OF, BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
     moderation::{end_of, room_of, scope},
     store::Moderation,
 };
@@ -99,6 +99,16 @@ impl Moderation for SqliteStore {
         self.read(move |conn| {
             conn.prepare_cached(SANCTIONS_OF)?
                 .query_map(params![scope(room), user, now], sanction)?
+                .collect()
+        })
+        .await
+    }
+
+    async fn all_sanctions_of(&self, user: &str, now: i64, limit: u32) -> Result<Vec<Sanction>, StoreError> {
+        let user = user.to_owned();
+        self.read(move |conn| {
+            conn.prepare_cached(ALL_SANCTIONS_OF)?
+                .query_map(params![user, now, limit], sanction)?
                 .collect()
         })
         .await

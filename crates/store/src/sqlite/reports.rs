@@ -1,7 +1,7 @@
 //! Reports of messages in SQLite.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 
 use super::{
     SqliteStore,
@@ -12,8 +12,12 @@ use super::{
 };
 use crate::{
     NewReport, RecordKind, Report, ReportPage, ReportQuota, Reported, Resolution, StoreError,
+    numbers::Numbered,
     outbox::RecordContent,
-    reports::{BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_STATE, RESOLVE, TRIM},
+    reports::{
+        BY_ID, COUNT, INSERT, KNOWN, PAGE, PAGE_OF_AUTHOR, PAGE_OF_REPORTER, PAGE_OF_STATE, RESOLVE,
+        ReportsOf, TRIM,
+    },
     store::Reports,
 };
 
@@ -122,15 +126,23 @@ impl Reports for SqliteStore {
     }
 
     async fn reports(&self, page: ReportPage) -> Result<Vec<Report>, StoreError> {
-        self.read(move |conn| match page.state {
-            None => conn
-                .prepare_cached(PAGE)?
-                .query_map(params![page.after, page.limit], report)?
-                .collect(),
-            Some(state) => conn
-                .prepare_cached(PAGE_OF_STATE)?
-                .query_map(params![page.after, state, page.limit], report)?
-                .collect(),
+        let ReportPage {
+            of,
+            state,
+            after,
+            limit,
+        } = page;
+        self.read(move |conn| {
+            let number = state.map_or(-1, Numbered::number);
+            let rows = |sql: &str, values: &[&dyn ToSql]| -> rusqlite::Result<Vec<Report>> {
+                conn.prepare_cached(sql)?.query_map(values, report)?.collect()
+            };
+            match (&of, state) {
+                (ReportsOf::All, None) => rows(PAGE, params![after, limit]),
+                (ReportsOf::All, Some(state)) => rows(PAGE_OF_STATE, params![after, state, limit]),
+                (ReportsOf::Author(user), _) => rows(PAGE_OF_AUTHOR, params![user, after, number, limit]),
+                (ReportsOf::Reporter(user), _) => rows(PAGE_OF_REPORTER, params![user, after, number, limit]),
+            }
         })
         .await
     }

@@ -24,6 +24,10 @@ pub trait Moderation: Send + Sync {
         now: i64,
     ) -> Result<Vec<Sanction>, StoreError>;
 
+    /// All sanctions of a user that hold at the time `now`: first those for all rooms, then those for single
+    /// rooms by the room's id, `limit` at most.
+    async fn all_sanctions_of(&self, user: &str, now: i64, limit: u32) -> Result<Vec<Sanction>, StoreError>;
+
     /// A page of sanctions, by user.
     async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError>;
 

@@ -16,7 +16,11 @@ use std::{
 };
 
 use roomful_bus::{Bus, Hub};
-use roomful_chat::{ChatConfig, ClusterConfig, clock::ManualClock};
+use roomful_chat::{
+    ChatConfig, ChatError, ClusterConfig,
+    admin::{Connection, ConnectionFilter, ConnectionKey},
+    clock::ManualClock,
+};
 use roomful_store::Store;
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
@@ -130,6 +134,66 @@ async fn the_history_has_the_figures_of_all_nodes() {
     let others = history()[0].others.clone().unwrap();
     let names: Vec<_> = others.iter().map(|other| other.node.as_str()).collect();
     assert_eq!(names, ["node-1"]);
+}
+
+#[tokio::test]
+async fn the_connections_of_all_nodes_are_one_list() {
+    let nodes = Nodes::start(3).await;
+    let mut clients = Vec::new();
+    for (node, user) in [(2, "carol"), (0, "alice"), (1, "bob"), (0, "bob")] {
+        clients.push(nodes[node].joined(user, "lobby").await);
+    }
+    let list = async |filter: ConnectionFilter, after: Option<ConnectionKey>, limit: usize| {
+        let page = nodes[1].chat.connections(&filter, after, limit).await.unwrap();
+        assert_eq!(page.missing_nodes, Vec::<String>::new());
+        page.connections
+    };
+    let names = |connections: &[Connection]| {
+        let named = connections
+            .iter()
+            .map(|one| format!("{} {}", one.node, one.user_id));
+        named.collect::<Vec<_>>()
+    };
+    let all = list(ConnectionFilter::default(), None, 9).await;
+    assert_eq!(
+        names(&all),
+        ["node-0 alice", "node-0 bob", "node-1 bob", "node-2 carol"]
+    );
+    let key = |at: usize| {
+        let Connection { node, serial, .. } = all[at].clone();
+        Some(ConnectionKey { node, serial })
+    };
+    for after in 0..4 {
+        let rest = list(ConnectionFilter::default(), key(after), 2).await;
+        let expected: Vec<_> = all.iter().skip(after + 1).take(2).cloned().collect();
+        assert_eq!(rest, expected, "after {after}");
+    }
+    let of_bob = ConnectionFilter {
+        user: Some("bob".to_owned()),
+        ..ConnectionFilter::default()
+    };
+    assert_eq!(names(&list(of_bob, None, 9).await), ["node-0 bob", "node-1 bob"]);
+    let of_node = |node: &str| ConnectionFilter {
+        node: Some(node.to_owned()),
+        ..ConnectionFilter::default()
+    };
+    assert_eq!(names(&list(of_node("node-2"), None, 9).await), ["node-2 carol"]);
+    let unknown = nodes[0].chat.connections(&of_node("node-9"), None, 9).await;
+    assert!(matches!(unknown, Err(ChatError::NotFound(_))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_answer_is_named() {
+    let nodes = Nodes::start(1).await;
+    let silent = nodes.hub.connect();
+    let info = json!({ "node": "silent" }).to_string();
+    let lease = Duration::from_secs(15);
+    silent.heartbeat("silent/1", info.into(), lease).await.unwrap();
+    let _alice = nodes[0].joined("alice", "lobby").await;
+    let all = ConnectionFilter::default();
+    let page = nodes[0].chat.connections(&all, None, 9).await.unwrap();
+    assert_eq!(page.connections.len(), 1);
+    assert_eq!(page.missing_nodes, ["silent"]);
 }
 
 /// Two nodes on one store that do not receive each other's messages: their buses belong to different hubs.

@@ -47,10 +47,10 @@ pub(super) struct Explanation {
     banned: bool,
     /// The user is muted, in the room or everywhere.
     muted: bool,
-    /// The user's connections to the node that answers.
+    /// The user's connections to all nodes. Past connections are not kept: only `lastSeen` tells of them.
     devices: Vec<Device>,
-    /// The number of the user's connections to other nodes.
-    devices_elsewhere: usize,
+    /// The nodes that have not answered in time, whose connections are missing.
+    missing_nodes: Vec<String>,
     /// When the user was last online, in milliseconds since 1970; `null` if never.
     last_seen: Option<i64>,
     /// The records of webhooks and streams about the message that the outbox still keeps.
@@ -80,16 +80,16 @@ pub(super) struct ExplainedMessage {
 pub(super) struct Device {
     #[serde(flatten)]
     connection: Connection,
-    /// Whether it was connected when the message was committed.
+    /// Whether this connection was open when the message was committed.
     connected_then: bool,
 }
 
 impl Explanation {
-    fn of(query: ExplainQuery, answer: Answer, profile: &Profile, node: &str) -> Self {
+    fn of(query: ExplainQuery, answer: Answer, profile: &Profile) -> Self {
         let committed_at = answer.message.committed_at;
         let device = |row: admin::Connection| Device {
-            connected_then: row.connected_at <= committed_at,
-            connection: Connection::of(row, node),
+            connected_then: row.was_open_at(committed_at),
+            connection: row.into(),
         };
         Self {
             delivered: answer.is_delivered(query.seq),
@@ -107,7 +107,7 @@ impl Explanation {
             banned: answer.banned,
             muted: answer.muted,
             devices: answer.connections.into_iter().map(device).collect(),
-            devices_elsewhere: answer.connections_elsewhere,
+            missing_nodes: answer.missing_nodes,
             last_seen: answer.last_seen,
             webhooks: answer.records.into_iter().map(Record::from).collect(),
             findings: answer.findings,
@@ -128,5 +128,5 @@ pub(super) async fn show(
     }
     let answer = chat.explain(&query.user, &query.room, query.seq).await?;
     let profile = chat.profile(&query.user).await?;
-    Ok(Json(Explanation::of(query, answer, &profile, chat.node())))
+    Ok(Json(Explanation::of(query, answer, &profile)))
 }

@@ -68,6 +68,16 @@ pub(super) struct RemovedMember {
     user_id: String,
 }
 
+impl From<MemberRole> for Role {
+    fn from(role: MemberRole) -> Self {
+        match role {
+            MemberRole::Member => Self::Member,
+            MemberRole::Moderator => Self::Moderator,
+            MemberRole::Owner => Self::Owner,
+        }
+    }
+}
+
 impl Member {
     pub(super) fn new(row: MemberRow, profile: Option<&Profile>) -> Self {
         let text =
@@ -76,11 +86,7 @@ impl Member {
             user_id: row.user_id,
             name: text(|profile| &profile.name),
             avatar: text(|profile| &profile.avatar),
-            role: match row.role {
-                MemberRole::Member => Role::Member,
-                MemberRole::Moderator => Role::Moderator,
-                MemberRole::Owner => Role::Owner,
-            },
+            role: row.role.into(),
             joined_at: row.joined_at,
             read_seq: row.read_seq,
         }

@@ -4,8 +4,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `moderation`, `notifications`, `users`, `blocks`, `reports` | the calls of an app |
-//! | `stats`, `connections`, `explain`, `records`, `settings`, `own_key` | the calls of an operator |
+//! | `rooms`, `members`, `memberships`, `messages`, `moderation`, `notifications`, `users`, `blocks`, `reports` | the calls of an app |
+//! | `stats`, `connections`, `hooks`, `explain`, `records`, `settings`, `own_key` | the calls of an operator |
 //! | `key`, `scopes`, `access_log`, `audit` | middleware of every call; `audit` also lists its records |
 //! | `body`, `page` | extractors for input, and cursors of lists |
 
@@ -15,8 +15,10 @@ mod blocks;
 mod body;
 mod connections;
 mod explain;
+mod hooks;
 pub(crate) mod key;
 mod members;
+mod memberships;
 mod messages;
 mod moderation;
 mod notifications;
@@ -135,6 +137,7 @@ fn routes() -> Router<ChatServer> {
             "/users/{user}",
             get(users::show).put(users::change).delete(users::erase),
         )
+        .route("/users/{user}/rooms", get(memberships::list))
         .route("/users/{user}/export", get(users::export))
         .route("/users/{user}/disconnect", post(users::disconnect))
         .route("/users/{user}/revoke", post(users::revoke))
@@ -148,6 +151,7 @@ fn routes() -> Router<ChatServer> {
         .route("/audit", get(audit::list))
         .route("/stats/history", get(stats::history))
         .route("/connections", get(connections::list))
+        .route("/hooks", get(hooks::list))
         .route("/settings", get(settings::list))
         .route("/key", get(own_key::show))
         .route("/explain", get(explain::show))
@@ -183,7 +187,7 @@ fn routes() -> Router<ChatServer> {
 static CALLS: LazyLock<Bytes> = LazyLock::new(|| openapi::document().into());
 static EVENTS: LazyLock<Bytes> = LazyLock::new(|| contract::asyncapi().into());
 
-/// Passes a call on if its key is right and has the call's scope.
+/// Passes a call on if its key is right and has the call's scope, and the call has all fields of the query.
 async fn authorise(keys: &ApiKeys, prefix: &str, mut request: Request, next: Next) -> Response {
     let caller = match keys.admit(&request) {
         Ok(caller) => caller,
@@ -195,9 +199,35 @@ async fn authorise(keys: &ApiKeys, prefix: &str, mut request: Request, next: Nex
         if let Err(missing) = caller.check(scope_of(request.method(), path)) {
             return Problem::MissingScope(missing).into_response();
         }
+        if let Err(problem) = check_query(&request, path) {
+            return problem.into_response();
+        }
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
+}
+
+/// Refuses a query with a field that the call does not have: it is a typing error as a rule, and the call
+/// would do something else than its caller wants. `path` is the route below `/api/v1`.
+fn check_query(request: &Request, path: &str) -> Result<(), Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    if query.is_empty() {
+        return Ok(());
+    }
+    let Some(known) = openapi::query_fields(request.method(), path) else {
+        return Ok(());
+    };
+    let mut fields = form_urlencoded::parse(query.as_bytes());
+    let Some((unknown, _)) = fields.find(|(name, _)| !known.iter().any(|known| known == name)) else {
+        return Ok(());
+    };
+    let takes = match known {
+        [] => "no query".to_owned(),
+        known => known.join(", "),
+    };
+    Err(Problem::Invalid(format!(
+        "the query field {unknown:?} is unknown; this call takes {takes}"
+    )))
 }
 
 /// A description, or 429.

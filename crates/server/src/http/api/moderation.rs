@@ -230,13 +230,16 @@ macro_rules! calls {
     };
 }
 
-/// The bans and mutes of one user.
+/// The most bans and mutes that the list of one user has.
+const MOST_OF_USER: u32 = 200;
+
+/// The bans and mutes of one user, 200 at most.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UserSanctions {
     sanctions: Vec<Sanction>,
 }
 
-/// Lists the bans and mutes of a user that hold in all rooms. Those in single rooms are in the rooms' lists.
+/// Lists the bans and mutes of a user: those that hold in all rooms, then those in single rooms.
 #[utoipa::path(get, operation_id = "listUserSanctions", path = "/api/v1/users/{user}/sanctions",
     tag = "moderation",
     params(("user" = String, Path, description = "The user's id.", min_length = 1, max_length = 128)),
@@ -245,9 +248,11 @@ pub(super) async fn list_of_user(
     State(chat): State<ChatServer>,
     Path(Name(user)): Path<Name>,
 ) -> Result<Json<UserSanctions>, Problem> {
-    let rows = chat.sanctions_of(&user).await?;
-    let sanctions = rows.into_iter().map(|row| Sanction::of(row, None)).collect();
-    Ok(Json(UserSanctions { sanctions }))
+    let rows = chat.sanctions_of(&user, MOST_OF_USER).await?.into_iter();
+    let sanctions = rows.map(|(row, room)| Sanction::of(row, room.as_deref()));
+    Ok(Json(UserSanctions {
+        sanctions: sanctions.collect(),
+    }))
 }
 
 calls!(

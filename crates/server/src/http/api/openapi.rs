@@ -1,14 +1,20 @@
 //! The OpenAPI description, generated from the calls themselves.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use http::Method;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    openapi::{
+        PathItem,
+        path::{Operation, ParameterIn},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
 };
 
 use super::{
-    audit, blocks, connections, explain, members, messages, moderation, notifications, own_key,
-    problems::ProblemBody, records, reports, rooms, scopes::scope_of, settings, stats, users,
+    audit, blocks, connections, explain, hooks, members, memberships, messages, moderation, notifications,
+    own_key, problems::ProblemBody, records, reports, rooms, scopes::scope_of, settings, stats, users,
 };
 use crate::scope::Needed;
 
@@ -23,9 +29,10 @@ use crate::scope::Needed;
         notifications::post,
         users::show, users::change, users::presence, users::export, users::erase, users::disconnect,
         users::revoke,
+        memberships::list,
         blocks::list, blocks::put, blocks::remove,
         reports::list, reports::resolve,
-        audit::list, stats::show, stats::history, connections::list, own_key::show,
+        audit::list, stats::show, stats::history, connections::list, hooks::list, own_key::show,
         explain::show, settings::list, records::list, records::replay, records::replay_dead,
         moderation::list_room_bans, moderation::put_room_ban, moderation::remove_room_ban,
         moderation::list_of_user, moderation::list_bans, moderation::put_ban, moderation::remove_ban,
@@ -54,21 +61,56 @@ impl Modify for Key {
             .get_or_insert_default()
             .add_security_scheme("key", SecurityScheme::Http(bearer));
         for (path, item) in &mut api.paths.paths {
-            let route = path.strip_prefix("/api/v1").unwrap_or_default();
-            let operations = [
-                (Method::GET, &mut item.get),
-                (Method::PUT, &mut item.put),
-                (Method::POST, &mut item.post),
-                (Method::DELETE, &mut item.delete),
-                (Method::PATCH, &mut item.patch),
-            ];
-            for (method, operation) in operations {
-                if let (Some(operation), Needed::One(scope)) = (operation, scope_of(&method, route)) {
+            let route = below_version(path);
+            for (method, operation) in operations(item) {
+                if let Needed::One(scope) = scope_of(&method, route) {
                     operation.security = Some(vec![SecurityRequirement::new("key", [scope.name()])]);
                 }
             }
         }
     }
+}
+
+/// The path of a call below `/api/v1`.
+fn below_version(path: &str) -> &str {
+    path.strip_prefix("/api/v1").unwrap_or_default()
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let all = [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::DELETE, &mut item.delete),
+        (Method::PATCH, &mut item.patch),
+    ];
+    let described = all.into_iter();
+    described.filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// The names of the query fields of each call, by method and route below `/api/v1`.
+static QUERY_FIELDS: LazyLock<HashMap<(Method, String), Vec<String>>> = LazyLock::new(|| {
+    let mut fields = HashMap::new();
+    for (path, mut item) in Api::openapi().paths.paths {
+        for (method, operation) in operations(&mut item) {
+            let parameters = operation.parameters.iter().flatten();
+            let query = parameters.filter(|parameter| parameter.parameter_in == ParameterIn::Query);
+            let names = query.map(|parameter| parameter.name.clone()).collect();
+            fields.insert((method, below_version(&path).to_owned()), names);
+        }
+    }
+    fields
+});
+
+/// The names of a call's query fields; `None` for a call that is not described.
+pub(super) fn query_fields(method: &Method, route: &str) -> Option<&'static [String]> {
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let call = (method.clone(), route.to_owned());
+    QUERY_FIELDS.get(&call).map(Vec::as_slice)
 }
 
 /// The description that `/api/openapi.json` serves, as JSON.

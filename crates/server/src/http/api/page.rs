@@ -67,7 +67,12 @@ pub(super) fn cut<T>(items: &mut Vec<T>, limit: u32, key: impl Fn(&T) -> &str) -
         return None;
     }
     items.truncate(limit);
-    items.last().map(|last| URL_SAFE_NO_PAD.encode(key(last)))
+    items.last().map(|last| cursor_of(key(last)))
+}
+
+/// The cursor of the page after this key.
+pub(super) fn cursor_of(key: &str) -> String {
+    URL_SAFE_NO_PAD.encode(key)
 }
 
 #[cfg(test)]

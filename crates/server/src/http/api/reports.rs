@@ -5,7 +5,7 @@ use roomful_chat::{
     ChatServer,
     admin::{ReportAction, ResolveReport},
 };
-use roomful_store::{Report as ReportRow, ReportState};
+use roomful_store::{Report as ReportRow, ReportState, ReportsOf};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -58,6 +58,12 @@ pub(super) struct ReportQuery {
     /// Only reports in this state.
     #[param(inline)]
     state: Option<Outcome>,
+    /// Only reports about messages of this user.
+    #[param(min_length = 1, max_length = 128)]
+    user: Option<String>,
+    /// Only reports by this user. Excludes `user`.
+    #[param(min_length = 1, max_length = 128)]
+    reporter: Option<String>,
     /// The most items to return. Defaults to 50, capped at 200.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_u64)]
     limit: Option<u32>,
@@ -188,9 +194,14 @@ pub(super) async fn list(
         None => 0,
         Some(id) => id.parse().map_err(|_| PageQuery::foreign_cursor())?,
     };
-    let rows = chat
-        .reports(query.state.map(Into::into), after, limit + 1)
-        .await?;
+    let of = match (query.user, query.reporter) {
+        (None, None) => ReportsOf::All,
+        (Some(author), None) => ReportsOf::Author(author),
+        (None, Some(reporter)) => ReportsOf::Reporter(reporter),
+        (Some(_), Some(_)) => return Err(Problem::Invalid("user and reporter exclude each other".into())),
+    };
+    let state = query.state.map(Into::into);
+    let rows = chat.reports(of, state, after, limit + 1).await?;
     let mut rows: Vec<_> = rows.into_iter().map(|row| (row.id.to_string(), row)).collect();
     let next = cut(&mut rows, limit, |(id, _)| id);
     let reports = rows.into_iter().map(|(_, row)| row.into()).collect();

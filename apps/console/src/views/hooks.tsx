@@ -1,0 +1,94 @@
+// The hooks of all nodes: whether their endpoints are asked, what they decided, and why they failed.
+
+import { useConsole } from "../console.ts";
+import { Age } from "../facts.tsx";
+import { Failure } from "../failure.tsx";
+import { number } from "../format.ts";
+import { MissingNodes } from "../missing_nodes.tsx";
+import { usePoll } from "../poll.ts";
+import { Table, type Column } from "../table.tsx";
+
+interface Hook {
+  readonly node: string;
+  readonly name: string;
+  readonly event: string;
+  readonly rooms: readonly string[];
+  readonly onFailure: "allow" | "refuse";
+  readonly circuit: "closed" | "open" | "half_open";
+  readonly inFlight: number;
+  readonly answers: Readonly<Record<string, number>>;
+  readonly failures: Readonly<Record<string, number>>;
+  readonly lastError?: { readonly at: number; readonly cause: string; readonly error: string };
+}
+
+const STATES = {
+  closed: "asked",
+  open: "not asked: it failed too often",
+  half_open: "one question probes it",
+} as const;
+
+const COLUMNS: readonly Column<Hook>[] = [
+  { head: "Hook", cell: ({ name }) => <bdi>{name}</bdi> },
+  { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
+  { head: "Event", cell: ({ event }) => <code>{event}</code> },
+  {
+    head: "Rooms",
+    kind: "text",
+    cell: ({ rooms }) => (rooms.length === 0 ? "all" : <bdi>{rooms.join(", ")}</bdi>),
+  },
+  { head: "Endpoint", kind: "text", cell: ({ circuit }) => STATES[circuit] },
+  { head: "Without an answer", cell: ({ onFailure }) => `${onFailure}s` },
+  { head: "Waiting", kind: "number", cell: ({ inFlight }) => number(inFlight) },
+  { head: "Allowed", kind: "number", cell: ({ answers }) => number(answers["allow"] ?? 0) },
+  { head: "Refused", kind: "number", cell: ({ answers }) => number(answers["refuse"] ?? 0) },
+  { head: "Replaced", kind: "number", cell: ({ answers }) => number(answers["replace"] ?? 0) },
+  { head: "Failures", kind: "text", cell: ({ failures }) => causes(failures) },
+  {
+    head: "Last failure",
+    kind: "text",
+    cell: ({ lastError }) =>
+      lastError ? (
+        <>
+          <Age at={lastError.at} />: {lastError.error}
+        </>
+      ) : (
+        "–"
+      ),
+  },
+];
+
+/** The causes that have happened, with their numbers. */
+function causes(failures: Hook["failures"]): string {
+  const happened = Object.entries(failures).filter(([, count]) => count > 0);
+  if (happened.length === 0) return "none";
+  return happened.map(([cause, count]) => `${number(count)} ${cause.replaceAll("_", " ")}`).join(", ");
+}
+
+export function Hooks() {
+  const { api } = useConsole();
+  const { data, error, refresh } = usePoll("hooks", (signal) =>
+    api.get<{ hooks: Hook[]; missingNodes: string[] }>("/v1/hooks", { signal }),
+  );
+  return (
+    <>
+      <h1>Hooks</h1>
+      <p className="hint">
+        Your backend decides about messages, joins and connections. Counts are since the start of each node.
+      </p>
+      <Failure error={error} retry={refresh} />
+      {!data && !error && <p className="empty">Loading …</p>}
+      {data && (
+        <>
+          <MissingNodes nodes={data.missingNodes} />
+          <Table
+            label="Hooks"
+            columns={COLUMNS}
+            rows={data.hooks}
+            id={({ node, name }) => `${node} ${name}`}
+            empty="No hook is configured."
+          />
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,130 @@
+// What an operator can do to a user: disconnect, revoke, mute, ban, export, erase.
+
+import { path, type Api } from "../api.ts";
+import { useAsk, type Question } from "../ask.tsx";
+import { useConsole } from "../console.ts";
+import { dateTime } from "../format.ts";
+import { SanctionButton } from "./sanctions.tsx";
+
+interface Action {
+  readonly name: string;
+  readonly label: string;
+  /** The call that it makes. */
+  readonly method: "get" | "post" | "delete";
+  readonly route: string;
+  readonly harmless?: boolean;
+  readonly question: (api: Api, user: string) => Question;
+}
+
+const ACTIONS: readonly Action[] = [
+  {
+    name: "disconnect",
+    label: "Disconnect",
+    method: "post",
+    route: "/users/{user}/disconnect",
+    question: (api, user) => ({
+      title: `Disconnect ${user}?`,
+      text: "All their connections close. They can connect again at once with a valid token.",
+      action: "Disconnect",
+      run: async () => {
+        const { closed } = await api.send<{ closed: number }>("POST", path`/v1/users/${user}/disconnect`);
+        return `${user} is disconnected. Connections closed: ${closed}.`;
+      },
+    }),
+  },
+  {
+    name: "revoke",
+    label: "Revoke tokens",
+    method: "post",
+    route: "/users/{user}/revoke",
+    question: (api, user) => ({
+      title: `Revoke the tokens of ${user}?`,
+      text: "All their connections close, and the server refuses every token issued so far. They need a new token.",
+      action: "Revoke",
+      run: async () => {
+        const answer = await api.send<{ closed: number; revokedBefore: number }>(
+          "POST",
+          path`/v1/users/${user}/revoke`,
+        );
+        const before = dateTime(answer.revokedBefore);
+        return `Tokens of ${user} from before ${before} no longer work. Connections closed: ${answer.closed}.`;
+      },
+    }),
+  },
+  {
+    name: "export",
+    label: "Export",
+    method: "get",
+    route: "/users/{user}/export",
+    harmless: true,
+    question: (api, user) => ({
+      title: `Export the data of ${user}?`,
+      text: "The browser downloads all that is stored about the user, one JSON object a line. Treat the file as personal data.",
+      action: "Download",
+      harmless: true,
+      run: async () => {
+        await api.download(path`/v1/users/${user}/export`, `${user}.ndjson`);
+        return `The data of ${user} is downloaded.`;
+      },
+    }),
+  },
+  {
+    name: "erase",
+    label: "Erase",
+    method: "delete",
+    route: "/users/{user}",
+    question: (api, user) => ({
+      title: `Erase ${user}?`,
+      text: "Their connections close, their tokens and memberships end, and everything stored about them is removed. Nothing brings it back.",
+      action: "Erase",
+      choice: {
+        label: "Their messages",
+        options: [
+          ["delete", "are deleted"],
+          ["anonymise", "stay, under an id that tells nothing"],
+        ],
+      },
+      typed: user,
+      run: async ({ choice }) => {
+        await api.send("DELETE", `${path`/v1/users/${user}`}?messages=${choice ?? "delete"}`);
+        return `${user} is erased.`;
+      },
+    }),
+  },
+];
+
+export function UserActions({ user, refresh }: { user: string; refresh: () => void }) {
+  const { api, access } = useConsole();
+  const ask = useAsk();
+  const buttons = (harmless: boolean) =>
+    ACTIONS.filter((action) => (action.harmless ?? false) === harmless).map(
+      ({ name, label, method, route, question }) =>
+        access.can(method, route) && (
+          <button
+            key={name}
+            type="button"
+            className={harmless ? "button" : "button danger"}
+            data-testid={name}
+            onClick={() => {
+              const asked = question(api, user);
+              const run: Question["run"] = async (terms) => {
+                const outcome = await asked.run(terms);
+                refresh();
+                return outcome;
+              };
+              ask({ ...asked, run });
+            }}
+          >
+            {label}
+          </button>
+        ),
+    );
+  return (
+    <div className="actions">
+      {buttons(true)}
+      <SanctionButton kind="mute" user={user} onDone={refresh} />
+      <SanctionButton kind="ban" user={user} onDone={refresh} />
+      {buttons(false)}
+    </div>
+  );
+}
