@@ -99,7 +99,7 @@ impl App {
                 for user in self.presence.everyone_in(room, usize::MAX) {
                     let was_in = self.presence.leave(&user, room);
                     if let Some(name) = name.as_ref().filter(|_| was_in) {
-                        membership::tell_removed(&self, &user, name, Removal::Deleted);
+                        membership::notify_room_removed(&self, &user, name, Removal::Deleted);
                     }
                     self.presence.membership_changed(&user).await;
                 }
@@ -117,7 +117,7 @@ impl App {
             if let Ok(Some(member)) = self.store.member(room, &user).await {
                 self.presence.enter(&user, room);
                 if let Some(name) = self.name_of(room, &user).await {
-                    membership::tell_added(&self, &user, &name, member.joined_at);
+                    membership::notify_room_added(&self, &user, &name, member.joined_at);
                 }
             }
         });
@@ -150,14 +150,14 @@ impl App {
                 let app = Arc::clone(&self);
                 tokio::spawn(async move {
                     let here = app.rooms.get(room);
-                    moderation::tell_concerned(&app, here.as_deref(), &act).await;
+                    moderation::notify_concerned(&app, here.as_deref(), &act).await;
                 });
                 if let (ModerationAction::Ban, Some(user)) = (action, user) {
                     self.member_left(room, user, Removal::Banned);
                 }
             }
             (_, None, _) => {
-                tokio::spawn(async move { moderation::tell_concerned(&self, None, &act).await });
+                tokio::spawn(async move { moderation::notify_concerned(&self, None, &act).await });
             }
         }
     }
@@ -185,7 +185,7 @@ impl App {
             }
             self.presence.membership_changed(&user).await;
             if let Some(name) = self.name_of(room, &user).await {
-                membership::tell_removed(&self, &user, &name, reason);
+                membership::notify_room_removed(&self, &user, &name, reason);
             }
         });
     }

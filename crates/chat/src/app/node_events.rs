@@ -34,7 +34,7 @@ impl NodeEvents for App {
 
     fn room_event(&self, room: RoomId, event: &str, data: &RawValue, mark: Option<(&str, u64)>) {
         if let Some(room) = self.rooms.get(room) {
-            self.tell_room_here(&room, event, data, mark, |_| true);
+            self.emit_to_room_locally(&room, event, data, mark, |_| true);
         }
     }
 

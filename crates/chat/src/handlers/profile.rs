@@ -132,6 +132,6 @@ async fn show(app: &App, user: &UserId, profile: &Profile, at: i64) -> Result<()
         user: UserProfile::of(user, profile),
         at,
     };
-    app.tell_sockets(&sockets, UPDATED, &event);
+    app.emit_to_sockets(&sockets, UPDATED, &event);
     Ok(())
 }

@@ -338,7 +338,7 @@ impl NotificationServer {
         let read = read.ok_or(NOT_FOUND)?;
         let unread = Unread { unread: read.unread };
         if read.changed {
-            self.tell_unread(&me.user, me.serial, unread);
+            self.emit_unread(&me.user, me.serial, unread);
             if let Some(cluster) = &self.cluster {
                 cluster.publish_to_user(&me.user, &UserMessage::NotificationsUnread(read.unread));
             }
@@ -348,14 +348,14 @@ impl NotificationServer {
 
     /// The user has read notifications on another node.
     pub(crate) fn read_elsewhere(&self, user: &UserId, unread: u64) {
-        self.tell_unread(user, NO_SESSION, Unread { unread });
+        self.emit_unread(user, NO_SESSION, Unread { unread });
     }
 
-    fn tell_unread(&self, user: &UserId, except: u64, unread: Unread) {
+    fn emit_unread(&self, user: &UserId, except: u64, unread: Unread) {
         match self.namespace.prepare(UNREAD, &unread) {
             Ok(frame) => {
                 let class = Class::Latest(self.hasher.hash_one((UNREAD, user)));
-                self.tracker.lock().tell(user, except, |socket| {
+                self.tracker.lock().each_socket_except(user, except, |socket| {
                     socket.send_prepared(&frame, class);
                 });
             }

@@ -165,7 +165,7 @@ impl TypingServer {
         // A room that is not in memory has no subscribers.
         let Some(room) = self.rooms.get(*room) else { return };
         if let Some(frame) = self.frame(event, &room, user) {
-            room.tell(&frame, |subscriber| subscriber.user != *user);
+            room.emit(&frame, |subscriber| subscriber.user != *user);
         }
     }
 

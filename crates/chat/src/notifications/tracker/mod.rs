@@ -264,7 +264,7 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
     }
 
     /// Calls `send` for the user's sockets, except that of the session `except`.
-    pub(crate) fn tell(&self, user: &UserId, except: u64, mut send: impl FnMut(&S)) {
+    pub(crate) fn each_socket_except(&self, user: &UserId, except: u64, mut send: impl FnMut(&S)) {
         let devices = self.users.get(user).into_iter().flatten();
         let sockets = devices.flat_map(|device_state| &device_state.sockets);
         for socket in sockets.filter(|socket| socket.serial != except) {

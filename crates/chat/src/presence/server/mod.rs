@@ -279,7 +279,7 @@ impl PresenceServer {
         }
         // Under the lock, so that nobody gets two changes in the wrong order.
         for gone in &gone {
-            self.tell_gone(gone, now);
+            self.emit_offline(gone, now);
         }
         drop(tracker);
         let seen = gone.into_iter().map(|gone| gone.last).collect();
@@ -287,7 +287,7 @@ impl PresenceServer {
     }
 
     /// Announces that a user is online on no node any more.
-    fn tell_gone(&self, gone: &WentOffline<RoomId>, now: i64) {
+    fn emit_offline(&self, gone: &WentOffline<RoomId>, now: i64) {
         let last = &gone.last;
         if last.choice.shows() {
             let event = Offline {

@@ -198,7 +198,7 @@ impl PresenceServer {
         let seen = self.last_seen(&users).await?;
         for ((user, changes), entries) in changes.iter().zip(&entries) {
             let last_seen = seen.get(&**user).copied().unwrap_or_else(|| self.clock.now_ms());
-            self.tell_change(sync, user, changes, merged(entries), last_seen);
+            self.emit_changes(sync, user, changes, merged(entries), last_seen);
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl PresenceServer {
 
     /// Announces the changes of a user, who shows as `now` on the other nodes, to the rooms' sockets. Leaves
     /// out rooms in which the user is online here: for those this node announces by itself.
-    fn tell_change(
+    fn emit_changes(
         &self,
         sync: &ClusterSync,
         user: &UserId,
