@@ -159,7 +159,7 @@ impl App {
             return Err(ChatError::Conflict { seq: recorded.seq });
         }
         // Another node may have stored it. Clients get the entry before the ack.
-        self.follower.reach(room, recorded.seq).await?;
+        self.follower.catch_up_to(room, recorded.seq).await?;
         Ok(Some(recorded))
     }
 

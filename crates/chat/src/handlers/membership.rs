@@ -96,7 +96,9 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
         let is_public = row.is_some_and(|row| row.kind == RoomKind::Public);
         return Err(if is_public { error } else { ChatError::NotJoinable });
     }
-    app.follower.reach(&room, ask.since.unwrap_or_default()).await?;
+    app.follower
+        .catch_up_to(&room, ask.since.unwrap_or_default())
+        .await?;
     Ok(room)
 }
 

@@ -137,7 +137,7 @@ impl EntryInbox {
     pub(super) fn authors(&self, limit: usize, needs: impl Fn(&LogEntry) -> bool) -> Vec<String> {
         let state = self.state.lock();
         let entries = state.buffer.entries().take(limit).filter(|entry| needs(entry));
-        entries.map(|placed| placed.entry.user_id.clone()).collect()
+        entries.map(|logged| logged.entry.user_id.clone()).collect()
     }
 
     pub(super) fn backfill(&self, missing: Missing, page: Vec<LogEntry>) {
