@@ -248,7 +248,7 @@ impl App {
     }
 
     /// The error for a non-member of a room: `banned`, or `otherwise`.
-    pub(crate) async fn why_no_member(
+    pub(crate) async fn not_member_error(
         &self,
         room: RoomId,
         user: &str,
@@ -370,7 +370,7 @@ impl Context {
         }
         let why = self
             .app
-            .why_no_member(room.id, &self.me.user, ChatError::Forbidden);
+            .not_member_error(room.id, &self.me.user, ChatError::Forbidden);
         Err(why.await?)
     }
 

@@ -54,7 +54,7 @@ pub(crate) async fn disconnect_everywhere(
     user: &UserId,
     entry: &Control,
 ) -> Result<usize, ChatError> {
-    let on_other_nodes = app.presence.devices_elsewhere(user).await.len();
+    let on_other_nodes = app.presence.remote_devices(user).await.len();
     let end = match entry {
         Control::Revoked { .. } => SessionEnded::REVOKED,
         _ => SessionEnded::KICKED,

@@ -24,7 +24,7 @@ pub struct Explanation {
     /// The user's connections to this node.
     pub connections: Vec<Connection>,
     /// The number of connections to other nodes.
-    pub connections_elsewhere: usize,
+    pub remote_connections: usize,
     /// When the user was last online; `None` if never.
     pub last_seen: Option<i64>,
     /// The records of webhooks and streams about the message that the outbox still keeps.
@@ -74,7 +74,7 @@ impl ChatServer {
             banned: is(SanctionKind::Ban),
             muted: is(SanctionKind::Mute),
             connections: self.connections(&filter, None, MOST as usize)?,
-            connections_elsewhere: app.presence.devices_elsewhere(&user).await.len(),
+            remote_connections: app.presence.remote_devices(&user).await.len(),
             last_seen: last_seen(app, &user).await?,
             records: records(app, room.id, seq).await?,
             message: entry.into(),
@@ -141,7 +141,7 @@ fn findings(explained: &Explanation, user: &str, seq: u64) -> Vec<String> {
             if member.joined_at > explained.message.committed_at {
                 add("The user joined after the message: it is in the history, and no device was notified.");
             }
-            add(absence(explained));
+            add(absence_reason(explained));
         }
     }
     for record in &explained.records {
@@ -151,16 +151,16 @@ fn findings(explained: &Explanation, user: &str, seq: u64) -> Vec<String> {
 }
 
 /// Why no device of a member has acknowledged the message.
-fn absence(explained: &Explanation) -> &'static str {
+fn absence_reason(explained: &Explanation) -> &'static str {
     let connected = &explained.connections;
-    if connected.is_empty() && explained.connections_elsewhere == 0 {
+    if connected.is_empty() && explained.remote_connections == 0 {
         return "No device is connected. The message waits for the next join or sync.";
     }
     let here_then = |connection: &Connection| connection.connected_at <= explained.message.committed_at;
     if connected.iter().any(|connection| connection.queued_bytes > 0) {
         return "A device is connected and reads slowly: bytes wait for it.";
     }
-    if !connected.iter().any(here_then) && explained.connections_elsewhere == 0 {
+    if !connected.iter().any(here_then) && explained.remote_connections == 0 {
         return "The devices that are connected now connected after the message, and have not joined the room \
                 since.";
     }

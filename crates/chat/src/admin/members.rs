@@ -85,7 +85,7 @@ pub(super) async fn put(
     let now = app.clock.now_ms();
     let joined = app.store.put_member(room.id, user, role, now).await?;
     let Some(mut joined) = joined else {
-        return Err(app.why_no_member(room.id, user, NO_ROOM).await?);
+        return Err(app.not_member_error(room.id, user, NO_ROOM).await?);
     };
     if joined.newly {
         start_read(app, &mut joined).await?;

@@ -82,7 +82,7 @@ impl ChatServer {
         let ids = vec![user.to_string()];
         let profile = app.profiles.one(&user).await?;
         let mut devices: Vec<_> = sockets_of(app, &user).iter().filter_map(Device::of).collect();
-        devices.extend(app.presence.devices_elsewhere(&user).await);
+        devices.extend(app.presence.remote_devices(&user).await);
         let state = app
             .presence
             .states(ids, Some(&user))
@@ -193,7 +193,7 @@ impl ChatServer {
 
 /// Applies a revocation by another node, at this position of the log: closes connections with void tokens. A
 /// token that was in use before and is dated even later is void, too: its issuer's clock is ahead.
-pub(crate) fn revoked_elsewhere(app: &Arc<App>, user: &str, before: i64, position: LogPosition) {
+pub(crate) fn apply_remote_revocation(app: &Arc<App>, user: &str, before: i64, position: LogPosition) {
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     app.last_revocation.fetch_max(serial, Ordering::SeqCst);
     let is_void = |session: &Session| {

@@ -37,11 +37,11 @@ impl ControlHandler for App {
             control,
             Control::StatusChosen { .. } | Control::RoomDeleted { .. }
         );
-        let is_mine = self
+        let is_own_incarnation = self
             .cluster
             .as_ref()
-            .is_some_and(|cluster| cluster.is_mine(&entry.user_id));
-        if is_mine && !is_for_all {
+            .is_some_and(|cluster| cluster.is_own_incarnation(&entry.user_id));
+        if is_own_incarnation && !is_for_all {
             return;
         }
         match control {
@@ -55,11 +55,11 @@ impl ControlHandler for App {
                 });
             }
             Control::Revoked { user, before } => {
-                admin::revoked_elsewhere(&self, &user, before, *position);
+                admin::apply_remote_revocation(&self, &user, before, *position);
             }
             Control::StatusChosen { user, shown, seen_at } => {
                 self.presence
-                    .chose_elsewhere(&user.into(), &shown.choice(), seen_at);
+                    .apply_remote_status(&user.into(), &shown.choice(), seen_at);
             }
             Control::Moderated { room, act } => self.moderated(room, act, *position),
             Control::BlockChanged {
@@ -67,10 +67,10 @@ impl ControlHandler for App {
                 blocked,
                 on,
                 at,
-            } => moderation::block_changed_elsewhere(self, user.into(), blocked.into(), on, at),
+            } => moderation::apply_remote_block(self, user.into(), blocked.into(), on, at),
             Control::ProfileChanged { user, at } => {
                 self.profiles.forget(&user);
-                tokio::spawn(async move { profile::changed_elsewhere(&self, user.into(), at).await });
+                tokio::spawn(async move { profile::apply_remote_profile(&self, user.into(), at).await });
             }
             Control::Notified {
                 id,
@@ -144,7 +144,7 @@ impl App {
         let user = act.event.user_id.as_deref().map(UserId::from);
         match (act.event.action, room, user) {
             (ModerationAction::Ban, None, Some(user)) => {
-                moderation::banned_elsewhere(self, user, act, position);
+                moderation::apply_remote_ban(self, user, act, position);
             }
             (action, Some(room), user) => {
                 let app = Arc::clone(&self);

@@ -40,7 +40,7 @@ impl App {
             mentions: &draft.mentions,
             metadata: draft.metadata.as_ref(),
         };
-        if let Some(replacement) = self.ask(hooks, about(user, room, message)).await? {
+        if let Some(replacement) = self.ask(hooks, question(user, room, message)).await? {
             replacement.apply(draft);
         }
         Ok(None)
@@ -73,7 +73,7 @@ impl App {
             mentions: &[],
             metadata: None,
         };
-        let replacement = self.ask(hooks, about(user, room, message)).await?;
+        let replacement = self.ask(hooks, question(user, room, message)).await?;
         if let Some(new) = replacement.and_then(|replacement| replacement.text) {
             *text = new;
         }
@@ -183,7 +183,7 @@ impl App {
     }
 }
 
-fn about<'a>(user: &'a UserId, room: &'a Room, message: QuestionedMessage<'a>) -> Question<'a> {
+fn question<'a>(user: &'a UserId, room: &'a Room, message: QuestionedMessage<'a>) -> Question<'a> {
     Question {
         event: HookEvent::Send,
         user,

@@ -45,7 +45,7 @@ impl NodeEvents for App {
     }
 
     fn typing(&self, user: &UserId, room: RoomId, typing: bool) {
-        self.typing.changed_elsewhere(user, room, typing);
+        self.typing.apply_remote_typing(user, room, typing);
     }
 
     fn user_presence_changed(&self, user: &str) {
@@ -59,7 +59,7 @@ impl NodeEvents for App {
     }
 
     fn notifications_read(&self, user: &UserId, unread: u64) {
-        self.notifications.read_elsewhere(user, unread);
+        self.notifications.apply_remote_read(user, unread);
     }
 
     fn session_taken_over(&self, user: &str, key: SessionKey) {

@@ -122,7 +122,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     };
     let Some(entered) = app.store.enter_room(enter).await? else {
         return Err(app
-            .why_no_member(room.id, &me.user, ChatError::NotJoinable)
+            .not_member_error(room.id, &me.user, ChatError::NotJoinable)
             .await?);
     };
     let Entered {

@@ -226,7 +226,7 @@ impl Appender {
                     write.reply.fail(&error);
                 }
                 // The store may have committed it all the same.
-                self.inbox.know_upto(&at.epoch, at.position);
+                self.inbox.observe_log_end(&at.epoch, at.position);
             }
         }
     }

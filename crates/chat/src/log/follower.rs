@@ -136,7 +136,7 @@ impl Follower {
             return Some(());
         }
         let LogHead { epoch, position } = store.read_log_head().await.ok()?;
-        inbox.know_upto(&epoch, position);
+        inbox.observe_log_end(&epoch, position);
         loop {
             let progress = self.progress.notified();
             if *epoch != *cursor.epoch() {
@@ -178,7 +178,7 @@ impl Follower {
         let waiting = inbox.rewind(cursor.applied());
         self.commits.store(waiting, Ordering::Release);
         let head = store.log_head();
-        inbox.know_upto(&head.epoch, head.position);
+        inbox.observe_log_end(&head.epoch, head.position);
         let (mut budget, mut gap) = (DeliveryBudget::default(), Gap::default());
         loop {
             while let Some(next) = inbox.next(|room| rooms.has(room)) {

@@ -97,8 +97,8 @@ impl EntryInbox {
     // ---- the store's side
 
     /// Entries of this epoch exist up to `position`.
-    pub(crate) fn know_upto(&self, epoch: &str, position: LogPosition) {
-        self.push(epoch, |buffer| buffer.know_upto(position));
+    pub(crate) fn observe_log_end(&self, epoch: &str, position: LogPosition) {
+        self.push(epoch, |buffer| buffer.observe_log_end(position));
     }
 
     /// The log was restored from a backup and continues at `at`.

@@ -106,7 +106,7 @@ async fn change(
 }
 
 /// Another node has changed a block.
-pub(crate) fn block_changed_elsewhere(app: Arc<App>, user: UserId, blocked: UserId, on: bool, at: i64) {
+pub(crate) fn apply_remote_block(app: Arc<App>, user: UserId, blocked: UserId, on: bool, at: i64) {
     notify_devices(&app, &user, &blocked, (on, at), NO_SESSION);
     tokio::spawn(async move { app.presence.block_changed(&user, &blocked).await });
 }

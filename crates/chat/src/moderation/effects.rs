@@ -109,7 +109,7 @@ pub(super) async fn left(app: &App, user: &UserId, row: &RoomRow) {
 }
 
 /// Another node has banned a user from all rooms, at this position of the log.
-pub(crate) fn banned_elsewhere(app: Arc<App>, user: UserId, notice: Announcement, position: LogPosition) {
+pub(crate) fn apply_remote_ban(app: Arc<App>, user: UserId, notice: Announcement, position: LogPosition) {
     tokio::spawn(async move {
         let mut rooms = Vec::new();
         for socket in app.connections.sockets(&user) {

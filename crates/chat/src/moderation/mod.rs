@@ -19,9 +19,9 @@ mod effects;
 use roomful_store::{ModerationAct, RoomKind, RoomRow, Sanction, SanctionKind};
 
 pub(crate) use self::{
-    blocks::{NO_SESSION, block, block_changed_elsewhere, unblock},
+    blocks::{NO_SESSION, apply_remote_block, block, unblock},
     deletion::{delete_message, delete_messages},
-    effects::{banned_elsewhere, notify_concerned},
+    effects::{apply_remote_ban, notify_concerned},
 };
 use crate::{
     app::App,

@@ -101,7 +101,7 @@ impl TypingServer {
     }
 
     /// A user on another node types, or has stopped.
-    pub(crate) fn changed_elsewhere(&self, user: &UserId, room: RoomId, on: bool) {
+    pub(crate) fn apply_remote_typing(&self, user: &UserId, room: RoomId, on: bool) {
         let who = (room, Arc::clone(user));
         if on {
             self.change(

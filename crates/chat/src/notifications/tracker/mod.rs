@@ -108,7 +108,7 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         let Some(device_state) = self.device_state(user, device) else {
             return false;
         };
-        device_state.lose(serial);
+        device_state.remove_socket(serial);
         let starts = !device_state.sockets.is_empty() && device_state.starts_reading();
         self.tidy(user, device);
         starts
@@ -183,7 +183,7 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
     /// Sends the page that the device's reader has fetched. True if there is more to fetch; else the reader
     /// ends.
     #[must_use]
-    pub(crate) fn give<F>(
+    pub(crate) fn deliver_page<F>(
         &mut self,
         user: &UserId,
         device: &Device,

@@ -126,7 +126,7 @@ impl ClusterSync {
         }
         drop(state);
         for user in users {
-            self.cluster.user_went(user);
+            self.cluster.release_user(user);
         }
     }
 

@@ -316,7 +316,7 @@ impl PresenceServer {
         let new = self.recipients.watch(socket, users);
         if let Some(sync) = &self.sync {
             for user in &new {
-                sync.cluster.user_came(user);
+                sync.cluster.retain_user(user);
             }
         }
     }
@@ -353,9 +353,9 @@ impl OnlineUsers for PresenceServer {
         }
     }
 
-    async fn has_duty(&self, duty: &str) -> bool {
+    async fn is_leader_for(&self, duty: &str) -> bool {
         match &self.sync {
-            Some(sync) => sync.cluster.has_duty(duty).await,
+            Some(sync) => sync.cluster.is_leader_for(duty).await,
             None => true,
         }
     }
@@ -364,7 +364,7 @@ impl OnlineUsers for PresenceServer {
         self.online_on_any_node(users).await
     }
 
-    async fn certainly_online_among(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError> {
+    async fn confirmed_online(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError> {
         let online = self.online_on_any_node(users).await?;
         match &self.sync {
             Some(sync) if !sync.cluster.is_complete().await? => Ok(None),

@@ -155,7 +155,7 @@ impl PresenceServer {
 
     /// Updates the flags if a subscribed socket does not see the user yet. Does nothing otherwise, so it is
     /// cheap.
-    pub(super) async fn show_new_neighbours(&self, user: &UserId) {
+    pub(super) async fn show_to_new_subscribers(&self, user: &UserId) {
         let sockets = self.recipients.subscribed_to(user);
         let sees = |socket: &Socket| {
             let session = socket.state::<Session>();

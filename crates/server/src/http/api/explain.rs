@@ -107,7 +107,7 @@ impl Explanation {
             banned: answer.banned,
             muted: answer.muted,
             devices: answer.connections.into_iter().map(device).collect(),
-            devices_elsewhere: answer.connections_elsewhere,
+            devices_elsewhere: answer.remote_connections,
             last_seen: answer.last_seen,
             webhooks: answer.records.into_iter().map(Record::from).collect(),
             findings: answer.findings,
