@@ -47,7 +47,7 @@ impl BatchedCalls {
             rooms_by_name: start(shared, |_, conn, names| rooms::find_all(conn, names).boxed()),
             rooms_of_users: start(shared, |_, conn, users| rooms::of_users(conn, users).boxed()),
             users: start(shared, |_, conn, asks| users::get_all(conn, asks).boxed()),
-            sightings: start(shared, |_, conn, seen| users::see_all(conn, seen).boxed()),
+            sightings: start(shared, |_, conn, seen| users::touch_users(conn, seen).boxed()),
             audit: start(shared, |_, conn, records| {
                 audit::record_all(conn, records).boxed()
             }),

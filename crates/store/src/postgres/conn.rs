@@ -95,18 +95,18 @@ impl Conn {
 
     /// Compares the stored state of the log with the remembered one.
     pub(super) async fn verify(&self, log_state: &LogState) -> Result<(), Failure> {
-        self.alone(log_state.verify(self.client()?, self.answer_timeout))
+        self.run_raw(log_state.verify(self.client()?, self.answer_timeout))
             .await
     }
 
     /// Marks the node as ended.
     pub(super) async fn end_node(&self, log_state: &LogState) -> Result<(), Failure> {
-        self.alone(nodes::end(self.client()?, log_state.node(), self.answer_timeout))
+        self.run_raw(nodes::end(self.client()?, log_state.node(), self.answer_timeout))
             .await
     }
 
     /// Runs work that uses the client directly, with its own timeouts. Closes the connection if it fails.
-    async fn alone<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn run_raw<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         self.waiting.store(true, Ordering::Relaxed);
         let done = work.await?;
         self.waiting.store(false, Ordering::Relaxed);

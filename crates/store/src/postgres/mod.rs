@@ -304,7 +304,7 @@ impl Store for PostgresStore {
     async fn check(&self) -> Result<(), StoreError> {
         // On the connection for heartbeats, which does not queue behind other work.
         let conn = self.checked(self.shared.heartbeat_pool.get().await)?;
-        self.checked(probe::beat(&conn, &self.shared.log_state).await)
+        self.checked(probe::heartbeat(&conn, &self.shared.log_state).await)
     }
 
     async fn size(&self) -> Result<u64, StoreError> {

@@ -19,9 +19,9 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, StoreError> 
         .with_safe_default_protocol_versions()
         .map_err(|error| StoreError::Setup(format!("failed to set up TLS: {error}")))?;
     let config = match trust {
-        Trust::Anybody => builder
+        Trust::AnyCertificate => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
             .with_no_client_auth(),
         Trust::Signed(file) => builder
             .with_root_certificates(roots(file.as_deref())?)
@@ -59,9 +59,9 @@ fn roots(file: Option<&std::path::Path>) -> Result<RootCertStore, StoreError> {
 
 /// Accepts every certificate, as `sslmode=require` demands. The handshake must still be signed with it.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _certificate: &CertificateDer<'_>,

@@ -380,7 +380,7 @@ async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
         let Some(last_shown) = entry.last_shown(now) else {
             return;
         };
-        if let Err(error) = store.see_user(&entry.user, None, last_shown).await {
+        if let Err(error) = store.touch_user(&entry.user, None, last_shown).await {
             tracing::warn!(%error, "failed to store when a user was last seen");
         }
     };
