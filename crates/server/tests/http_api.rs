@@ -822,15 +822,15 @@ async fn the_command_explain_asks_the_running_server() {
             .unwrap()
     };
     let answer = explain(&["--user", "bob", "--seq", "1"]).await;
-    let told = String::from_utf8(answer.stdout).unwrap();
-    assert!(answer.status.success(), "{told}");
-    let committed = told.lines().next().unwrap();
+    let output = String::from_utf8(answer.stdout).unwrap();
+    assert!(answer.status.success(), "{output}");
+    let committed = output.lines().next().unwrap();
     assert!(
         committed.starts_with("committed   20") && committed.ends_with(" by anna"),
-        "{told}"
+        "{output}"
     );
-    assert!(told.contains("last seen   never"), "{told}");
-    assert!(told.contains("finding     No device is connected."), "{told}");
+    assert!(output.contains("last seen   never"), "{output}");
+    assert!(output.contains("finding     No device is connected."), "{output}");
 
     let json = explain(&["--user", "bob", "--seq", "1", "--json"]).await;
     let whole: Value = serde_json::from_slice(&json.stdout).unwrap();

@@ -238,8 +238,11 @@ async fn a_backend_bans_and_mutes_in_a_room_and_everywhere() {
     kinds.sort_unstable_by_key(|(_, kind)| *kind);
     assert_eq!(kinds, [(None, "ban"), (None, "mute")], "only those in all rooms");
     for (event, expected) in [("chat:room_removed", "banned"), ("session:ended", "banned")] {
-        let told = ann.next_event(event).await.unwrap();
-        assert!(told["reason"] == expected || told["code"] == expected, "{told}");
+        let notice = ann.next_event(event).await.unwrap();
+        assert!(
+            notice["reason"] == expected || notice["code"] == expected,
+            "{notice}"
+        );
     }
     let auth = json!({ "token": token::for_user(api.server.secret(), "ann") });
     let refused = SioClient::connect(api.server.addr(), "/", &auth)
@@ -308,8 +311,11 @@ async fn a_backend_blocks_for_a_user_and_lists_blocks() {
             .call("PUT", &format!("/users/ann/blocks/{user}"), Value::Null)
             .await;
         assert_eq!((status, again), (200, made));
-        let told = ann.next_event("user:block_changed").await.unwrap();
-        assert_eq!((&told["userId"], &told["blocked"]), (&json!(user), &json!(true)));
+        let notice = ann.next_event("user:block_changed").await.unwrap();
+        assert_eq!(
+            (&notice["userId"], &notice["blocked"]),
+            (&json!(user), &json!(true))
+        );
     }
     let (_, first) = api.call("GET", "/users/ann/blocks?limit=1", Value::Null).await;
     assert_eq!(first["users"][0]["userId"], "bob");

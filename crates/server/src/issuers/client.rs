@@ -11,7 +11,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use super::address::{Reach, ResolveError, Resolver, check_literal};
+use super::address::{AddressScope, ResolveError, Resolver, check_literal};
 use crate::outbox::causes;
 
 /// Why an issuer's document is not there.
@@ -65,7 +65,7 @@ impl FetchError {
 pub(super) struct Client {
     https: HyperClient<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>,
     /// Addresses for `https:` URLs.
-    reach: Reach,
+    scope: AddressScope,
     /// For `http:` URLs, which need `allow_private`.
     http: Option<HyperClient<HttpConnector<Resolver>, Empty<Bytes>>>,
     max_bytes: usize,
@@ -75,20 +75,24 @@ impl Client {
     /// # Errors
     /// If the system's CA certificates cannot be loaded.
     pub(super) fn new(allow_private: bool, max_bytes: usize) -> io::Result<Self> {
-        let reach = if allow_private { Reach::Any } else { Reach::Public };
-        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(reach));
+        let scope = if allow_private {
+            AddressScope::Any
+        } else {
+            AddressScope::Public
+        };
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(scope));
         tcp.enforce_http(false);
         let https = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_only()
             .enable_http1()
             .wrap_connector(tcp);
-        let plain = HttpConnector::new_with_resolver(Resolver::new(Reach::Private));
+        let plain = HttpConnector::new_with_resolver(Resolver::new(AddressScope::Private));
         let mut client = HyperClient::builder(TokioExecutor::new());
         client.pool_max_idle_per_host(0);
         Ok(Self {
             https: client.build(https),
-            reach,
+            scope,
             http: allow_private.then(|| client.build(plain)),
             max_bytes,
         })
@@ -105,11 +109,11 @@ impl Client {
         let refused = |error: ResolveError| FetchError::Address(error.to_string());
         let answer = match (url.scheme_str(), &self.http) {
             (Some("https"), _) => {
-                check_literal(host, self.reach).map_err(refused)?;
+                check_literal(host, self.scope).map_err(refused)?;
                 self.https.request(request).await
             }
             (Some("http"), Some(http)) => {
-                check_literal(host, Reach::Private).map_err(refused)?;
+                check_literal(host, AddressScope::Private).map_err(refused)?;
                 http.request(request).await
             }
             _ => {

@@ -192,10 +192,10 @@ async fn nothing_is_lost_through_failures_of_the_receiver_and_kills_of_the_serve
     let posts = receiver
         .wait("every message", |posts| taken(posts).len() >= said.len())
         .await;
-    let told = taken(&posts);
-    assert_eq!(told.values().cloned().collect::<HashSet<_>>(), said);
+    let reported = taken(&posts);
+    assert_eq!(reported.values().cloned().collect::<HashSet<_>>(), said);
     assert_eq!(
-        told.len(),
+        reported.len(),
         said.len(),
         "one id for each message, over all attempts"
     );
