@@ -20,9 +20,9 @@ mod log_reader;
 pub mod moderation;
 mod nemesis;
 pub mod overload;
-mod place;
 mod poster;
 mod report;
+mod room_progress;
 mod run;
 mod run_state;
 

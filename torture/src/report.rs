@@ -51,7 +51,7 @@ pub struct Report {
     /// What the workload of moderation did and found, if it ran.
     pub moderation: Option<moderation::Report>,
     /// Other observations that should not happen.
-    pub troubles: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 impl Report {
@@ -59,12 +59,12 @@ impl Report {
     pub fn sound(&self) -> bool {
         let moderation = self.moderation.as_ref();
         self.violations.is_empty()
-            && self.troubles.is_empty()
+            && self.problems.is_empty()
             && moderation.is_none_or(|moderation| moderation.violations.is_empty())
     }
 
     /// Checks a part of the history, and the logs after it, against the laws.
-    pub(crate) fn hold(&mut self, checker: &mut Checker, events: Vec<Event>, audits: &[Audit]) {
+    pub(crate) fn check_laws(&mut self, checker: &mut Checker, events: Vec<Event>, audits: &[Audit]) {
         self.count(&events);
         checker.take(events);
         checker.settle_notifications();
@@ -159,7 +159,7 @@ impl fmt::Display for Report {
         if let Some(moderation) = &self.moderation {
             write!(f, "\n  {moderation}")?;
         }
-        for trouble in &self.troubles {
+        for trouble in &self.problems {
             write!(f, "\n  trouble: {trouble}")?;
         }
         Ok(())
