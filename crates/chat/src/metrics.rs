@@ -63,7 +63,7 @@ impl Metrics {
             messages_out: Tally::new(counter!("roomful_messages_out_total")),
             ack_seconds: histogram!("roomful_ack_seconds"),
             delivery_seconds: histogram!("roomful_delivery_seconds"),
-            draining_notices: counter!("roomful_sent_away_total"),
+            draining_notices: counter!("roomful_draining_notices_total"),
             refused_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "refuse"),
             masked_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "mask"),
             flagged_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "flag"),

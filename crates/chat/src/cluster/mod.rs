@@ -154,7 +154,7 @@ impl Cluster {
             heartbeat_open: AtomicBool::new(false),
             incomplete_until: Mutex::default(),
             leases_lost: counter!("roomful_cluster_leases_lost_total"),
-            clients_disconnected: Tally::new(counter!("roomful_cluster_clients_sent_away_total")),
+            clients_disconnected: Tally::new(counter!("roomful_cluster_clients_disconnected_total")),
         })
     }
 
