@@ -322,7 +322,7 @@ impl Store for PostgresStore {
         }
         if !self.shared.log_state.is_guest()
             && let Ok(conn) = self.shared.heartbeat_pool.get().await
-            && let Err(error) = conn.end_node(&self.shared.log_state).await
+            && let Err(error) = nodes::end_over(&conn, self.shared.log_state.node()).await
         {
             tracing::debug!(error = %error.0, "failed to mark this node as ended; it expires on its own");
         }

@@ -214,7 +214,7 @@ impl Committer {
         if loaded.is_none() {
             // The log is not as this node left it. Find out why, then go on from there.
             conn.roll_back().await?;
-            conn.verify(log_state).await?;
+            log_state.verify_over(&conn).await?;
             loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
         }
         let restored_again = || Outage::Connection("the database was restored twice in a row".into());
