@@ -11,6 +11,7 @@ mod content_rules;
 mod exposure;
 mod hooks;
 mod http;
+mod http_client;
 mod huge_pages;
 mod import;
 mod in_force;

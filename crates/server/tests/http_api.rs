@@ -29,18 +29,7 @@ impl Api {
 
     /// Makes a call with the key. `path` is relative to `/api/v1`.
     async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let bearer = format!("Bearer {}", self.server.api_key());
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let path = format!("/api/v1{path}");
-        let answer = self.raw(method, &path, &headers, body.as_bytes()).await;
+        let answer = self.server.api(method, path, body).await.unwrap();
         assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
         (answer.status, answer.json())
     }

@@ -4,7 +4,7 @@ use std::{error::Error, io};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use http_body_util::Empty;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client as HyperClient, connect::HttpConnector},
@@ -12,7 +12,10 @@ use hyper_util::{
 };
 
 use super::address::{AddressScope, ResolveError, Resolver, check_literal};
-use crate::outbox::causes;
+use crate::{
+    http_client::{NoBody, USER_AGENT, read_body},
+    outbox::causes,
+};
 
 /// Why an issuer's document is not there.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +105,7 @@ impl Client {
     pub(super) async fn get(&self, url: &Uri) -> Result<Bytes, FetchError> {
         let request = Request::get(url.clone())
             .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, concat!("Roomful/", env!("CARGO_PKG_VERSION")))
+            .header(header::USER_AGENT, USER_AGENT)
             .body(Empty::new())
             .map_err(|error| FetchError::Invalid(error.to_string()))?;
         let host = url.host().unwrap_or_default();
@@ -129,11 +132,14 @@ impl Client {
         if head.status != StatusCode::OK {
             return Err(FetchError::Status(status));
         }
-        match Limited::new(body, self.max_bytes).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge(self.max_bytes)),
-            Err(error) => Err(FetchError::Unreachable(error.to_string())),
-        }
+        read_body(body, self.max_bytes)
+            .await
+            .map_err(|no_body| match no_body {
+                NoBody::TooLarge => FetchError::TooLarge(self.max_bytes),
+                NoBody::Broken => {
+                    FetchError::Unreachable("the connection broke within the answer".to_owned())
+                }
+            })
     }
 }
 
