@@ -74,7 +74,7 @@ export class RoomfulApi {
     return this.#caller.call("POST", path`rooms/${room}/messages`, body);
   }
 
-  messages(room: string, query: Query<"readMessages"> = {}): Promise<Schemas["History"]> {
+  messages(room: string, query: Query<"readMessages"> = {}): Promise<Schemas["HistoryPage"]> {
     return this.#caller.call("GET", path`rooms/${room}/messages` + search(query));
   }
 

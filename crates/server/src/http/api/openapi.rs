@@ -1,9 +1,13 @@
 //! The OpenAPI description, generated from the calls themselves.
 
 use http::Method;
+use roomful_chat::contract;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    openapi::{
+        RefOr, Schema,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
 };
 
 use super::{
@@ -34,7 +38,7 @@ use crate::scope::Needed;
     ),
     components(schemas(ProblemBody)),
     security(("key" = [])),
-    modifiers(&Key)
+    modifiers(&Key, &ChatTypes)
 )]
 struct Api;
 
@@ -71,6 +75,21 @@ impl Modify for Key {
     }
 }
 
+/// Adds the types whose JSON the chat writes itself.
+struct ChatTypes;
+
+impl Modify for ChatTypes {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let types = contract::history_page("/components/schemas").into_iter();
+        // A test checks that each of them is a schema of OpenAPI, too.
+        let types = types.filter_map(|(name, schema)| {
+            let schema: RefOr<Schema> = serde_json::from_value(schema).ok()?;
+            Some((name, schema))
+        });
+        api.components.get_or_insert_default().schemas.extend(types);
+    }
+}
+
 /// The description that `/api/openapi.json` serves, as JSON.
 pub(super) fn document() -> String {
     // Names and text cannot fail to serialise.
@@ -87,6 +106,19 @@ mod tests {
         super::scopes::{calls, open_calls},
         *,
     };
+
+    #[test]
+    fn messages_are_described_as_the_chat_writes_them() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        for name in contract::history_page("").keys() {
+            assert!(schemas[name].is_object(), "{name}");
+        }
+        let page = &schemas["HistoryPage"]["properties"];
+        assert_eq!(page["messages"]["items"]["$ref"], "#/components/schemas/Message");
+        assert_eq!(page["upTo"]["type"], "integer");
+        assert_eq!(schemas["Message"]["properties"]["avatar"]["type"], "string");
+    }
 
     #[test]
     fn every_call_names_its_scope_and_every_scope_is_of_a_call() {
