@@ -1,6 +1,6 @@
 //! A device: a client that reconnects by itself, catches up by seq, and resends requests without an answer.
 //!
-//! One task owns the device and its connection. `talk` and `change` send, `hear` receives.
+//! One task owns the device and its connection. `send` and `change` send, `receive` handles what arrives.
 
 mod change;
 mod line;
@@ -273,6 +273,7 @@ impl Device {
                 && self.places.iter().all(RoomProgress::subscribed)
                 && self.rest_until <= Instant::now();
             let patience = if asked { DEAD } else { SILENCE };
+            let resends = !self.paused && !self.waiting.is_empty() && self.pending.len() < WINDOW;
             let permits = &self.run_state.permits;
             let permit = async { permits.acquire().await.map(SemaphorePermit::forget) };
             tokio::select! {
@@ -294,7 +295,7 @@ impl Device {
                     (last_packet, asked) = (Instant::now(), true);
                     self.mark(line).await;
                 },
-                () = sleep_until(self.rest_until), if !self.paused && !self.waiting.is_empty() && self.pending.len() < WINDOW => {
+                () = sleep_until(self.rest_until), if resends => {
                     if let Some(message) = self.waiting.pop_front() {
                         self.send(line, message, Why::Own).await;
                     }
