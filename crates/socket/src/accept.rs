@@ -121,10 +121,11 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(());
     let acceptor = Arc::new(Acceptor::new(router, limits));
     tokio::pin!(shutdown);
+    let socket: &TcpListener = listener.borrow();
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.borrow().accept() => match accepted {
+            accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     // A panic costs this connection only.
                     let _ = catch_sync("accept loop", || acceptor.accept(stream, peer, &stopped));
