@@ -18,7 +18,7 @@ run: setup-run $(PAGES) ## build and serve the chat page on 127.0.0.1:3000 in de
 
 .PHONY: test
 test: setup-test $(PAGES) ## install what the tests need, and run all tests
-	$(CARGO) build -p roomful
+	$(CARGO) build -p roomful -p roomful-testkit
 	@node scripts/test.mjs
 
 .PHONY: docs

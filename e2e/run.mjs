@@ -3,8 +3,8 @@
 //   npm test                    all of them
 //   npm test -- engine chat     tests whose file name contains one of the words; "python" for the Python tests
 //
-// The programs under test must be built: cargo build -p roomful && cargo build -p roomful-socket --example
-// conformance.
+// The programs under test must be built: cargo build -p roomful -p roomful-testkit && cargo build
+// -p roomful-socket --example conformance.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";

@@ -1,18 +1,14 @@
 #!/usr/bin/env node
 // Finds import cycles between the Rust files of each crate.
 //
-// A file and the files of its child modules may import each other; all other files form no cycles. The
-// files in import-cycles.txt are still in a cycle. That list may only shrink: the check fails if a file is in
-// a cycle and not in the list, or in the list and not in a cycle.
-//
-// usage: import-cycles.mjs [--edges]    --edges prints the imports inside each cycle
+// A file and the files of its child modules may import each other; all other files form no cycles. The check
+// fails if one does, and prints the imports inside it.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const listFile = join(root, "scripts/import-cycles.txt");
 
 /** All Rust files below a folder. */
 function rustFiles(folder) {
@@ -168,32 +164,19 @@ function cycles(edges) {
     return found;
 }
 
-const showEdges = process.argv.includes("--edges");
-const inCycle = new Set();
+let found = 0;
 for (const crate of readdirSync(join(root, "crates")).sort()) {
     const modules = readCrate(join(root, "crates", crate, "src"));
     const name = (module) => relative(root, modules.get(module).file);
     const edges = importsOf(modules);
     for (const component of cycles(edges)) {
-        component.forEach((module) => inCycle.add(name(module)));
-        if (!showEdges) continue;
-        console.log(`cycle of ${component.length} files in crates/${crate}:`);
+        found++;
+        console.error(`import cycle of ${component.length} files in crates/${crate}:`);
         for (const from of component.sort()) {
             const to = [...edges.get(from)].filter((module) => component.includes(module));
-            console.log(`  ${name(from)} -> ${to.map(name).join(", ")}`);
+            console.error(`  ${name(from)} -> ${to.map(name).join(", ")}`);
         }
     }
 }
-
-const lines = readFileSync(listFile, "utf8").split("\n");
-const tolerated = new Set(lines.map((line) => line.trim()).filter((line) => line && !line.startsWith("#")));
-const added = [...inCycle].filter((file) => !tolerated.has(file)).sort();
-const gone = [...tolerated].filter((file) => !inCycle.has(file)).sort();
-for (const file of added) {
-    console.error(`${file}: part of an import cycle; run scripts/import-cycles.mjs --edges`);
-}
-for (const file of gone) {
-    console.error(`${file}: no longer part of an import cycle; remove it from import-cycles.txt`);
-}
-if (added.length || gone.length) process.exit(1);
-console.log(`import cycles: ${inCycle.size} files, all tolerated`);
+if (found) process.exit(1);
+console.log("import cycles: none");

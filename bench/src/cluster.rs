@@ -25,7 +25,7 @@ impl Cluster {
             links: Some(services.links()),
             ..*start
         };
-        let nodes = (0..NODES).map(|_| Server::start(&start, start.place.fresh_folder()?));
+        let nodes = (0..NODES).map(|_| Server::start(&start, start.checkout.fresh_folder()?));
         let nodes = nodes.collect::<Result<_, _>>()?;
         Ok(Self { nodes, services })
     }

@@ -108,7 +108,7 @@ pub(crate) enum BenchError {
     },
     /// The program was not started in the repository's root.
     #[error("run this from the root of the repository (make bench does)")]
-    Place,
+    Checkout,
     /// The file lacks the markers of the summary.
     #[error("{0} lacks the lines <!-- bench:begin --> and <!-- bench:end -->")]
     Markers(String),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::candidate::{self, Candidate, Place, Skip};
+use crate::candidate::{self, Candidate, Checkout, Skip};
 use crate::cores::{Layout, check_open_files};
 use crate::error::BenchError;
 use crate::results::{Outcome, Results, Run, Section};
@@ -39,7 +39,7 @@ pub(crate) struct Options {
 /// Values that stay the same during a run.
 struct Bench<'a> {
     options: &'a Options,
-    place: &'a Place,
+    checkout: &'a Checkout,
     layout: &'a Layout,
     pace: Pace,
     deadline: u64,
@@ -48,7 +48,7 @@ struct Bench<'a> {
 
 /// Runs the requested workloads, and writes the report after each.
 pub(crate) fn run(options: &Options, layout: &Layout) -> Result<(), BenchError> {
-    let place = Place::here()?;
+    let checkout = Checkout::here()?;
     let workloads = chosen(options)?;
     std::fs::create_dir_all(&options.results).map_err(BenchError::file(&options.results))?;
     let budget = options
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options, layout: &Layout) -> Result<(), BenchError> 
         .map(|seconds| clock::nanos(Duration::from_secs(seconds)));
     let mut bench = Bench {
         options,
-        place: &place,
+        checkout: &checkout,
         layout,
         pace: if options.quick { Pace::QUICK } else { Pace::FULL },
         deadline: budget.map_or(u64::MAX, |budget| clock::now() + budget),
@@ -130,7 +130,7 @@ impl Bench<'_> {
     fn install(&mut self, candidate: &Candidate) {
         if !self.installed.contains_key(candidate.name) {
             progress::passing(&format!("  installing {}", candidate.label));
-            let installed = (candidate.install)(self.place);
+            let installed = (candidate.install)(self.checkout);
             progress::clear();
             match &installed {
                 Ok(versions) => progress::line(&format!("{}: {versions}", candidate.label)),
@@ -151,7 +151,7 @@ impl Bench<'_> {
         let mut section = Section {
             workload: workload.name.to_owned(),
             began: humantime::format_rfc3339_seconds(now).to_string(),
-            commit: self.place.commit(),
+            commit: self.checkout.commit(),
             machine: machine::describe(),
             quick: self.options.quick,
             versions: self.versions(&entrants),
@@ -163,8 +163,8 @@ impl Bench<'_> {
             .unwrap_or(if self.options.quick { 1 } else { 5 });
         for round in 0..rounds.min(workload.most_rounds) {
             for entrant in &entrants {
-                let outcome = self.outcome(workload, entrant).without(self.place.root());
-                tell(workload, entrant, round, &outcome);
+                let outcome = self.outcome(workload, entrant).without(self.checkout.root());
+                print_outcome(workload, entrant, round, &outcome);
                 section.runs.push(Run {
                     entrant: entrant.key.to_owned(),
                     round,
@@ -211,7 +211,7 @@ impl Bench<'_> {
         let scene = Scene {
             entrant,
             candidate,
-            place: self.place,
+            checkout: self.checkout,
             layout: self.layout,
             pace: self.pace,
         };
@@ -219,7 +219,7 @@ impl Bench<'_> {
     }
 }
 
-fn tell(workload: &Workload, entrant: &Entrant, round: usize, outcome: &Outcome) {
+fn print_outcome(workload: &Workload, entrant: &Entrant, round: usize, outcome: &Outcome) {
     progress::clear();
     let text = match outcome {
         Outcome::Reason(reason) => reason.clone(),

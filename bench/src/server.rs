@@ -9,7 +9,7 @@ use std::time::Duration;
 use roomful_testkit::usage::Usage;
 use tempfile::TempDir;
 
-use crate::candidate::{Candidate, Launch, Links, Mode, Place, SECRET};
+use crate::candidate::{Candidate, Checkout, Launch, Links, Mode, SECRET};
 use crate::clock;
 use crate::cores::Layout;
 use crate::error::BenchError;
@@ -22,7 +22,7 @@ const STEP: Duration = Duration::from_millis(20);
 pub(crate) struct Start<'a> {
     pub(crate) candidate: &'a Candidate,
     pub(crate) mode: Mode,
-    pub(crate) place: &'a Place,
+    pub(crate) checkout: &'a Checkout,
     pub(crate) layout: &'a Layout,
     /// The services of its cluster, if it is in one.
     pub(crate) links: Option<&'a Links>,
@@ -52,7 +52,7 @@ impl Server {
             folder: folder.path(),
             links: start.links,
         };
-        let command = (candidate.command)(start.place, &launch);
+        let command = (candidate.command)(start.checkout, &launch);
         let log = folder.path().join("log");
         let child = spawn(&command, &log, start.layout).map_err(|error| failed(error.to_string()))?;
         let mut server = Self {

@@ -5,9 +5,10 @@ import { once } from "node:events";
 import { chownSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { delimiter, join } from "node:path";
-import { spawnSync } from "node:child_process";
+import { createInterface } from "node:readline";
+import { spawn, spawnSync } from "node:child_process";
 
-import { Program, ROOT } from "./process.mjs";
+import { Program, ROOT, binary, ownEnvironment } from "./process.mjs";
 import { until } from "./waiting.mjs";
 
 /** A port that was free a moment ago, for programs that cannot report the port they chose. */
@@ -153,23 +154,26 @@ export class Postgres extends Program {
   }
 }
 
-export class Redis extends Program {
+/** Redis, run by roomful-fixtures of the test kit. It ends with this process. */
+export class Redis {
   static async start() {
-    const program = new Redis();
-    const port = await freePort();
-    program.launch(find("redis-server"), [
-      "--port",
-      String(port),
-      "--bind",
-      "127.0.0.1",
-      "--save",
-      "",
-      "--dir",
-      program.folder,
-    ]);
-    program.url = `redis://127.0.0.1:${port}`;
-    await program.ready(() => accepts(port), "Redis");
-    return program;
+    const redis = new Redis();
+    redis.child = spawn(binary("FIXTURES_BIN", "roomful-fixtures"), ["redis"], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: ownEnvironment(),
+    });
+    const lines = createInterface({ input: redis.child.stdout })[Symbol.asyncIterator]();
+    const { value, done } = await lines.next();
+    if (done) throw new Error("roomful-fixtures redis has ended");
+    redis.url = JSON.parse(value).redis;
+    return redis;
+  }
+
+  /** Ends it and removes its files. */
+  async stop() {
+    const ended = once(this.child, "exit");
+    this.child.stdin.end();
+    await ended;
   }
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct ClientPool {
 impl ClientPool {
     /// Starts all clients. There are two proxies before each node, node by node. Device `n` of each user
     /// connects through proxy `n` of the node it chooses.
-    pub(crate) fn gather(run_state: &Arc<RunState>, proxies: Vec<Proxy>, seed: u64) -> Self {
+    pub(crate) fn start(run_state: &Arc<RunState>, proxies: Vec<Proxy>, seed: u64) -> Self {
         let rooms: Vec<Name> = ROOMS.map(Name::from).to_vec();
         let mut client_pool = Self {
             users: USERS.map(User::new).to_vec(),
@@ -99,8 +99,11 @@ impl ClientPool {
 
     /// True if no device waits for an answer that may add to a log.
     pub(crate) fn quiet(&self) -> bool {
-        let raced = self.users.iter().all(|user| user.raced.lock().is_empty());
-        raced
+        let shared_messages = self
+            .users
+            .iter()
+            .all(|user| user.shared_messages.lock().is_empty());
+        shared_messages
             && self
                 .devices
                 .iter()
@@ -108,14 +111,14 @@ impl ClientPool {
     }
 
     /// Discards messages that a device left for another one to send too.
-    pub(crate) fn end_races(&self) {
+    pub(crate) fn discard_shared_messages(&self) {
         for user in &self.users {
-            user.raced.lock().clear();
+            user.shared_messages.lock().clear();
         }
     }
 
     /// Devices that lack notifications posted for their user, with the number they have.
-    pub(crate) fn unnotified(&self) -> Vec<(Name, u64)> {
+    pub(crate) fn behind_in_notifications(&self) -> Vec<(Name, u64)> {
         let mut behind = Vec::new();
         for (at, (status, _)) in self.devices.iter().enumerate() {
             let posted = self
@@ -178,13 +181,13 @@ impl ClientPool {
             let entries = audits
                 .iter()
                 .flat_map(|audit| self.behind(&audit.room, head(audit)));
-            entries.chain(self.unnotified())
+            entries.chain(self.behind_in_notifications())
         };
         if run_state.wait_until(RECOVERY, || behind().next().is_none()).await {
             return;
         }
         for (device, seen) in behind() {
-            run_state.trouble(format!("{device} did not catch up; it has seen {seen}"));
+            run_state.add_problem(format!("{device} did not catch up; it has seen {seen}"));
         }
     }
 

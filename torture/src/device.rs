@@ -1,11 +1,11 @@
 //! A device: a client that reconnects by itself, catches up by seq, and resends requests without an answer.
 //!
-//! One task owns the device and its connection. `talk` and `change` send, `hear` receives.
+//! One task owns the device and its connection. `send` and `change` send, `receive` handles what arrives.
 
 mod change;
-mod hear;
 mod line;
-mod talk;
+mod receive;
+mod send;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::line::Line;
-use crate::place::Place;
+use crate::room_progress::RoomProgress;
 use crate::run_state::{RunState, Status, User};
 
 /// The most operations that wait for an answer.
@@ -69,9 +69,9 @@ enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Stop reading.
-    Deaf,
+    StopReading,
     /// Continue to read.
-    Hear,
+    ResumeReading,
     /// Replace the token by one that expires within a second or two.
     Expire,
 }
@@ -127,7 +127,7 @@ pub(crate) struct Device {
     routes: Vec<SocketAddr>,
     orders: mpsc::Receiver<Order>,
     rng: StdRng,
-    places: Vec<Place>,
+    places: Vec<RoomProgress>,
     pending: HashMap<u64, Pending>,
     next_id: u64,
     /// Unanswered messages, to send again.
@@ -137,7 +137,7 @@ pub(crate) struct Device {
     /// Number of messages and changes made so far.
     made: u64,
     rest_until: Instant,
-    deaf: bool,
+    paused: bool,
     /// The credentials for recovery: private id, and offset of the last event that had one.
     pid: Option<String>,
     offset: Option<String>,
@@ -156,7 +156,10 @@ impl Device {
         orders: mpsc::Receiver<Order>,
         seed: u64,
     ) -> Self {
-        let places = status.seen.iter().map(|(room, _)| Place::new(room.clone()));
+        let places = status
+            .seen
+            .iter()
+            .map(|(room, _)| RoomProgress::new(room.clone()));
         Self {
             places: places.collect(),
             run_state,
@@ -171,7 +174,7 @@ impl Device {
             redo: VecDeque::new(),
             made: 0,
             rest_until: Instant::now(),
-            deaf: false,
+            paused: false,
             pid: None,
             offset: None,
             notified: HashSet::new(),
@@ -186,7 +189,7 @@ impl Device {
             let connecting = timeout(CONNECT, self.connect(&auth)).await;
             let flow = match connecting {
                 Ok(Ok((mut line, welcome))) => {
-                    self.welcomed(&welcome);
+                    self.connected(&welcome);
                     let flow = self.visit(&mut line).await;
                     line.abort();
                     flow
@@ -197,7 +200,7 @@ impl Device {
                     Flow::Lost
                 }
             };
-            self.lose();
+            self.disconnected();
             if flow == Flow::Stop {
                 return;
             }
@@ -234,14 +237,14 @@ impl Device {
     }
 
     /// Like the stock client: a session is recovered if its private id is unchanged.
-    fn welcomed(&mut self, welcome: &Value) {
+    fn connected(&mut self, welcome: &Value) {
         self.run_state.recorder.record(Event::Connected {
             device: self.status.name.clone(),
             user: self.user.name.clone(),
         });
         let pid = welcome["pid"].as_str();
         self.recovered = pid.is_some() && pid == self.pid.as_deref();
-        self.run_state.came_back(self.pid.is_some(), self.recovered);
+        self.run_state.count_reconnect(self.pid.is_some(), self.recovered);
         if !self.recovered {
             (self.pid, self.offset) = (pid.map(str::to_owned), None);
         }
@@ -261,50 +264,51 @@ impl Device {
                 self.join(line, place).await;
             }
         }
-        let mut heard = Instant::now();
+        let mut last_packet = Instant::now();
         let mut asked = false;
         loop {
             self.show();
-            let free = !self.deaf
+            let free = !self.paused
                 && self.pending.len() < WINDOW
-                && self.places.iter().all(Place::subscribed)
+                && self.places.iter().all(RoomProgress::subscribed)
                 && self.rest_until <= Instant::now();
             let patience = if asked { DEAD } else { SILENCE };
+            let resends = !self.paused && !self.waiting.is_empty() && self.pending.len() < WINDOW;
             let permits = &self.run_state.permits;
             let permit = async { permits.acquire().await.map(SemaphorePermit::forget) };
             tokio::select! {
                 order = self.orders.recv() => match order {
                     None => return Flow::Stop,
-                    Some(order) => self.carry_out(line, order).await,
+                    Some(order) => self.run_order(line, order).await,
                 },
-                incoming = line.next(), if !self.deaf => match incoming {
+                incoming = line.next(), if !self.paused => match incoming {
                     Incoming::Ended(_) => return Flow::Lost,
                     Incoming::Packet(packet) => {
-                        (heard, asked) = (Instant::now(), false);
-                        self.hear(line, &packet).await;
+                        (last_packet, asked) = (Instant::now(), false);
+                        self.handle_packet(line, &packet).await;
                     }
                 },
-                () = sleep_until(heard + patience), if !self.deaf => {
+                () = sleep_until(last_packet + patience), if !self.paused => {
                     if asked {
                         return Flow::Lost;
                     }
-                    (heard, asked) = (Instant::now(), true);
+                    (last_packet, asked) = (Instant::now(), true);
                     self.mark(line).await;
                 },
-                () = sleep_until(self.rest_until), if !self.deaf && !self.waiting.is_empty() && self.pending.len() < WINDOW => {
+                () = sleep_until(self.rest_until), if resends => {
                     if let Some(message) = self.waiting.pop_front() {
                         self.send(line, message, Why::Own).await;
                     }
                 },
-                Ok(()) = permit, if free && self.waiting.is_empty() => self.talk(line).await,
+                Ok(()) = permit, if free && self.waiting.is_empty() => self.send_next(line).await,
             }
         }
     }
 
-    async fn carry_out(&mut self, line: &mut Line, order: Order) {
+    async fn run_order(&mut self, line: &mut Line, order: Order) {
         match order {
-            Order::Deaf => self.deaf = true,
-            Order::Hear => self.deaf = false,
+            Order::StopReading => self.paused = true,
+            Order::ResumeReading => self.paused = false,
             Order::Expire => self.expire(line).await,
         }
     }
@@ -321,8 +325,8 @@ impl Device {
     }
 
     /// The connection is lost: unanswered operations may or may not have happened.
-    fn lose(&mut self) {
-        self.deaf = false;
+    fn disconnected(&mut self) {
+        self.paused = false;
         for (_, pending) in std::mem::take(&mut self.pending) {
             match pending {
                 Pending::Send { message, why } => self.unanswered(message, why),
@@ -333,7 +337,7 @@ impl Device {
                 _ => {}
             }
         }
-        self.places.iter_mut().for_each(Place::lost);
+        self.places.iter_mut().for_each(RoomProgress::lost);
         self.show();
     }
 

@@ -22,9 +22,9 @@ pub mod moderation;
 mod nemesis;
 pub mod overload;
 pub mod package;
-mod place;
 mod poster;
 mod report;
+mod room_progress;
 mod run;
 mod run_state;
 

@@ -171,12 +171,12 @@ async fn torture(cli: &Cli, seed: u64) -> Result<bool, TortureError> {
     if let Some(nodes) = cli.nodes {
         return torture_cluster(cli, nodes, options).await;
     }
-    let mut sound = tell(&run(options.clone()).await?, seed);
+    let mut sound = print_report(&run(options.clone()).await?, seed);
     if sound && cli.full_disk_rounds > 0 {
         options.messages = (cli.messages / cli.rounds.max(1)).clamp(1, 2_000) * cli.full_disk_rounds;
         options.rounds = cli.full_disk_rounds;
         options.faults = vec![Fault::FullDisk];
-        sound = tell(&run(options).await?, seed);
+        sound = print_report(&run(options).await?, seed);
     }
     Ok(sound)
 }
@@ -214,15 +214,15 @@ async fn torture_cluster(cli: &Cli, nodes: usize, options: Options) -> Result<bo
     let seed = options.seed;
     let report = cluster::run(options).await?;
     say(&report.to_string());
-    Ok(tell_sound(report.sound(), seed))
+    Ok(print_verdict(report.sound(), seed))
 }
 
-fn tell(report: &Report, seed: u64) -> bool {
+fn print_report(report: &Report, seed: u64) -> bool {
     say(&report.to_string());
-    tell_sound(report.sound(), seed)
+    print_verdict(report.sound(), seed)
 }
 
-fn tell_sound(sound: bool, seed: u64) -> bool {
+fn print_verdict(sound: bool, seed: u64) -> bool {
     if !sound {
         say(&format!("violation found; repeat the run with --seed {seed}"));
     }

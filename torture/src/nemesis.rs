@@ -41,7 +41,7 @@ pub enum Fault {
     /// The traffic of half of the devices is delayed.
     Delay,
     /// Some devices stop reading while others send long messages to them.
-    Deaf,
+    PausedReaders,
     /// The tokens of some devices expire.
     Expire,
     /// The disk is full.
@@ -50,21 +50,27 @@ pub enum Fault {
 
 impl Fault {
     /// Faults without special requirements.
-    pub const COMMON: [Self; 5] = [Self::Cut, Self::HalfOpen, Self::Delay, Self::Deaf, Self::Expire];
+    pub const COMMON: [Self; 5] = [
+        Self::Cut,
+        Self::HalfOpen,
+        Self::Delay,
+        Self::PausedReaders,
+        Self::Expire,
+    ];
 
     /// All faults.
     pub(crate) const ALL: [Self; 6] = [
         Self::Cut,
         Self::HalfOpen,
         Self::Delay,
-        Self::Deaf,
+        Self::PausedReaders,
         Self::Expire,
         Self::FullDisk,
     ];
 }
 
 /// The system that a fault acts on.
-pub(crate) struct Field<'a> {
+pub(crate) struct FaultTarget<'a> {
     pub(crate) run_state: &'a RunState,
     pub(crate) client_pool: &'a ClientPool,
     pub(crate) disk: &'a Disk,
@@ -75,9 +81,9 @@ pub(crate) struct Field<'a> {
     pub(crate) acknowledged: u64,
 }
 
-impl Field<'_> {
+impl FaultTarget<'_> {
     /// Injects the fault, lets clients send messages, and heals it.
-    pub(crate) async fn strike(&mut self, fault: Fault) -> Result<(), TortureError> {
+    pub(crate) async fn inject(&mut self, fault: Fault) -> Result<(), TortureError> {
         let lines = self.client_pool.lines_of(self.rng.random_range(0..DEVICES));
         match fault {
             Fault::Cut => {
@@ -92,12 +98,12 @@ impl Field<'_> {
                 for line in &lines {
                     line.set(slow);
                 }
-                self.hold().await;
+                self.wait_delivered().await;
                 for line in &lines {
                     line.set(LinkCondition::Normal);
                 }
             }
-            Fault::Deaf => self.deafen().await,
+            Fault::PausedReaders => self.pause_readers().await,
             Fault::Expire => self.expire().await,
             Fault::FullDisk => {
                 self.disk.fill()?;
@@ -110,7 +116,7 @@ impl Field<'_> {
     }
 
     /// Waits until the fault's messages have got through, up to a limit: some may have to wait for the heal.
-    async fn hold(&self) {
+    async fn wait_delivered(&self) {
         self.run_state.allow(self.messages);
         let enough = || self.run_state.acknowledged() >= self.acknowledged;
         self.run_state.wait_until(HOLD, enough).await;
@@ -132,16 +138,16 @@ impl Field<'_> {
         }
     }
 
-    async fn deafen(&mut self) {
-        let deaf = [(); 2].map(|()| self.rng.random_range(0..self.client_pool.devices()));
-        for device in deaf {
-            self.client_pool.order(device, Order::Deaf).await;
+    async fn pause_readers(&mut self) {
+        let paused = [(); 2].map(|()| self.rng.random_range(0..self.client_pool.devices()));
+        for device in paused {
+            self.client_pool.order(device, Order::StopReading).await;
         }
         self.run_state.long.store(true, Ordering::SeqCst);
-        self.hold().await;
+        self.wait_delivered().await;
         self.run_state.long.store(false, Ordering::SeqCst);
-        for device in deaf {
-            self.client_pool.order(device, Order::Hear).await;
+        for device in paused {
+            self.client_pool.order(device, Order::ResumeReading).await;
         }
     }
 
@@ -167,7 +173,7 @@ impl fmt::Display for Fault {
             Self::Cut => "cut lines",
             Self::HalfOpen => "half-open lines",
             Self::Delay => "slow lines",
-            Self::Deaf => "deaf readers",
+            Self::PausedReaders => "paused readers",
             Self::Expire => "expired tokens",
             Self::FullDisk => "full disk",
         })

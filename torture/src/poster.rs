@@ -34,7 +34,7 @@ impl Poster {
     pub(crate) async fn run(self) {
         let mut rng = StdRng::seed_from_u64(self.seed);
         loop {
-            let owes = || self.run_state.owes_notices();
+            let owes = || self.run_state.has_unposted_notices();
             while !self.run_state.wait_until(PATIENCE, owes).await {}
             let posted = self.run_state.notices();
             let mut users: Vec<_> = self.users.iter().filter(|_| rng.random()).cloned().collect();
@@ -61,7 +61,7 @@ impl Poster {
             match timeout(PATIENCE, asked).await {
                 Ok(Ok(answer)) if answer.status == 201 => break,
                 Ok(Ok(answer)) if !matches!(answer.status, 429 | 500 | 503 | 507) => {
-                    self.run_state.trouble(format!(
+                    self.run_state.add_problem(format!(
                         "the notification {id} is refused: {} {}",
                         answer.status,
                         answer.text()

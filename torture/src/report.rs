@@ -54,7 +54,7 @@ pub struct Report {
     /// What the devices with the client package did and found, if there were any.
     pub package: Option<package::Report>,
     /// Other observations that should not happen.
-    pub troubles: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 impl Report {
@@ -62,7 +62,7 @@ impl Report {
     pub fn sound(&self) -> bool {
         let moderation = self.moderation.as_ref();
         self.violations.is_empty()
-            && self.troubles.is_empty()
+            && self.problems.is_empty()
             && moderation.is_none_or(|moderation| moderation.violations.is_empty())
             && self
                 .package
@@ -71,7 +71,7 @@ impl Report {
     }
 
     /// Checks a part of the history, and the logs after it, against the laws.
-    pub(crate) fn hold(&mut self, checker: &mut Checker, events: Vec<Event>, audits: &[Audit]) {
+    pub(crate) fn check_laws(&mut self, checker: &mut Checker, events: Vec<Event>, audits: &[Audit]) {
         self.count(&events);
         checker.take(events);
         checker.settle_notifications();
@@ -169,7 +169,7 @@ impl fmt::Display for Report {
         if let Some(package) = &self.package {
             write!(f, "\n  {package}")?;
         }
-        for trouble in &self.troubles {
+        for trouble in &self.problems {
             write!(f, "\n  trouble: {trouble}")?;
         }
         Ok(())

@@ -18,7 +18,7 @@ use crate::disk::Disk;
 use crate::error::TortureError;
 use crate::log_reader::LogReader;
 use crate::moderation::{Moderation, Node, Setup, Storage};
-use crate::nemesis::{Fault, Field, next_fault};
+use crate::nemesis::{Fault, FaultTarget, next_fault};
 use crate::package;
 use crate::poster::Poster;
 use crate::report::Report;
@@ -159,7 +159,7 @@ impl Run {
         for _ in 0..DEVICES {
             proxies.push(Proxy::start(server.addr()).await?);
         }
-        let client_pool = ClientPool::gather(&run_state, proxies, options.seed);
+        let client_pool = ClientPool::start(&run_state, proxies, options.seed);
         let poster = Poster {
             run_state: Arc::clone(&run_state),
             users: client_pool.users.clone(),
@@ -213,15 +213,15 @@ impl Run {
         }
         self.state.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
-        self.state.reaches(early).await;
+        self.state.wait_acknowledged(early).await;
         if let Some(fault) = next_fault(&mut self.options.faults, round, &mut self.rng) {
             self.report.faults.push(fault);
-            self.strike(fault, quota / 2 - quota / 4, half).await?;
+            self.inject(fault, quota / 2 - quota / 4, half).await?;
         }
 
         self.state.allow(quota - quota / 2);
         let late = half + self.rng.random_range(0..=quota / 4);
-        self.state.reaches(late).await;
+        self.state.wait_acknowledged(late).await;
         let metrics = http::get(self.server.addr(), "/metrics").await?;
         self.report.count_closed(&metrics.text());
         if let Some(moderation) = &mut self.moderation {
@@ -232,18 +232,18 @@ impl Run {
         self.report.met += u64::from(self.state.acknowledged() < all);
         self.server.restart().await?;
 
-        if !self.state.reaches(all).await {
+        if !self.state.wait_acknowledged(all).await {
             let now = self.state.acknowledged();
             self.state
-                .trouble(format!("{} messages were never acknowledged", all - now));
+                .add_problem(format!("{} messages were never acknowledged", all - now));
         }
         self.report.acknowledged = self.state.acknowledged();
-        (self.report.claims, self.report.recovered) = self.state.came_back_so_far();
+        (self.report.claims, self.report.recovered) = self.state.reconnects();
         self.audit(round + 1 == self.options.rounds).await
     }
 
-    async fn strike(&mut self, fault: Fault, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
-        let mut field = Field {
+    async fn inject(&mut self, fault: Fault, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
+        let mut target = FaultTarget {
             run_state: &self.state,
             client_pool: &self.client_pool,
             disk: &self.disk,
@@ -251,16 +251,16 @@ impl Run {
             messages,
             acknowledged,
         };
-        field.strike(fault).await
+        target.inject(fault).await
     }
 
     /// When all is quiet: reads the logs, waits until all devices have them, and checks the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
-        self.client_pool.end_races();
-        let quiet = || self.client_pool.quiet() && !self.state.owes_notices();
+        self.client_pool.discard_shared_messages();
+        let quiet = || self.client_pool.quiet() && !self.state.has_unposted_notices();
         if !self.state.wait_until(RECOVERY, quiet).await {
             self.state
-                .trouble("some operations were never answered".to_owned());
+                .add_problem("some operations were never answered".to_owned());
         }
         let (addr, secret) = (self.server.addr(), self.server.secret());
         let audits = self
@@ -269,12 +269,12 @@ impl Run {
             .await?;
         self.client_pool.wait_for_all(&self.state, &audits).await;
         let events = self.state.recorder.take();
-        self.report.hold(&mut self.checker, events, &audits);
+        self.report.check_laws(&mut self.checker, events, &audits);
         if let Some(devices) = &mut self.package {
             self.report.package = Some(devices.check().await?);
         }
         self.report.moderation = self.moderation.as_ref().map(Moderation::report);
-        self.report.troubles = self.state.troubles();
+        self.report.problems = self.state.problems();
         Ok(())
     }
 
@@ -282,7 +282,7 @@ impl Run {
         if let Some(moderation) = self.moderation.take() {
             let storage = Storage::Folder(self.server.data());
             self.report.moderation = Some(moderation.finish(storage).await?);
-            self.report.troubles = self.state.troubles();
+            self.report.problems = self.state.problems();
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub(crate) struct RunState {
     /// Signals a change of this state or of a [`Status`].
     moved: Notify,
     /// Observations that break no law and should not happen.
-    troubles: Mutex<Vec<String>>,
+    problems: Mutex<Vec<String>>,
 }
 
 /// A device's status, for others to read.
@@ -84,7 +84,7 @@ pub(crate) struct User {
     /// The latest acknowledged messages.
     pub(crate) recent: Mutex<VecDeque<Message>>,
     /// Messages that one device is sending, for another to send at the same time.
-    pub(crate) raced: Mutex<VecDeque<Message>>,
+    pub(crate) shared_messages: Mutex<VecDeque<Message>>,
     /// Messages, by room and seq, whose first text a device has at least tried to erase by an edit or a
     /// deletion.
     pub(crate) erased: Mutex<HashSet<(Name, u64)>>,
@@ -105,7 +105,7 @@ impl RunState {
             polls: false,
             polled: AtomicU64::new(0),
             moved: Notify::new(),
-            troubles: Mutex::default(),
+            problems: Mutex::default(),
         }
     }
 
@@ -115,7 +115,7 @@ impl RunState {
     }
 
     /// Waits until that many messages are acknowledged. True if they were in time.
-    pub(crate) async fn reaches(&self, messages: u64) -> bool {
+    pub(crate) async fn wait_acknowledged(&self, messages: u64) -> bool {
         self.wait_until(RECOVERY, || self.acknowledged() >= messages)
             .await
     }
@@ -127,7 +127,7 @@ impl RunState {
     }
 
     /// Records a seq from an ack.
-    pub(crate) fn placed(&self, room: &Name, seq: u64) {
+    pub(crate) fn record_seq(&self, room: &Name, seq: u64) {
         let mut heads = self.heads.lock();
         let head = heads.entry(room.clone()).or_default();
         *head = seq.max(*head);
@@ -144,7 +144,7 @@ impl RunState {
     }
 
     /// True if a notification for the messages acknowledged so far is not yet posted, or in progress.
-    pub(crate) fn owes_notices(&self) -> bool {
+    pub(crate) fn has_unposted_notices(&self) -> bool {
         self.acknowledged() / NOTICE_EVERY > self.notices()
     }
 
@@ -160,7 +160,7 @@ impl RunState {
     }
 
     /// Counts a client that reconnected, whether it asked for recovery, and whether it got it.
-    pub(crate) fn came_back(&self, claimed: bool, recovered: bool) {
+    pub(crate) fn count_reconnect(&self, claimed: bool, recovered: bool) {
         self.claims.fetch_add(u64::from(claimed), Ordering::SeqCst);
         self.recovered.fetch_add(u64::from(recovered), Ordering::SeqCst);
     }
@@ -176,7 +176,7 @@ impl RunState {
     }
 
     /// Clients that asked for recovery, and those that got it.
-    pub(crate) fn came_back_so_far(&self) -> (u64, u64) {
+    pub(crate) fn reconnects(&self) -> (u64, u64) {
         (
             self.claims.load(Ordering::SeqCst),
             self.recovered.load(Ordering::SeqCst),
@@ -203,15 +203,15 @@ impl RunState {
         timeout(patience, reaching).await.is_ok()
     }
 
-    pub(crate) fn trouble(&self, what: String) {
-        let mut troubles = self.troubles.lock();
-        if troubles.len() < RECENT {
-            troubles.push(what);
+    pub(crate) fn add_problem(&self, what: String) {
+        let mut problems = self.problems.lock();
+        if problems.len() < RECENT {
+            problems.push(what);
         }
     }
 
-    pub(crate) fn troubles(&self) -> Vec<String> {
-        self.troubles.lock().clone()
+    pub(crate) fn problems(&self) -> Vec<String> {
+        self.problems.lock().clone()
     }
 }
 
@@ -221,7 +221,7 @@ impl User {
             name: name.into(),
             posted: AtomicUsize::new(0),
             recent: Mutex::default(),
-            raced: Mutex::default(),
+            shared_messages: Mutex::default(),
             erased: Mutex::default(),
         })
     }
@@ -235,10 +235,10 @@ impl User {
     }
 
     /// Leaves a message for another device to send too.
-    pub(crate) fn race(&self, message: Message) {
-        let mut raced = self.raced.lock();
-        if raced.len() < RECENT {
-            raced.push_back(message);
+    pub(crate) fn share_message(&self, message: Message) {
+        let mut shared_messages = self.shared_messages.lock();
+        if shared_messages.len() < RECENT {
+            shared_messages.push_back(message);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::candidate::install::{Stamp, run};
 use crate::candidate::node::{mode_name, npm_ci};
-use crate::candidate::{Candidate, Place, Skip};
+use crate::candidate::{Candidate, Checkout, Skip};
 use crate::loader::dialect::Dialect;
 
 pub(super) const CANDIDATE: Candidate = Candidate {
@@ -15,10 +15,10 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     compiled: false,
     install,
     ready: None,
-    command: |place, launch| {
-        let mut command = Command::new(binary(place));
+    command: |checkout, launch| {
+        let mut command = Command::new(binary(checkout));
         command
-            .arg(place.peer("bun").join("server.mjs"))
+            .arg(checkout.peer("bun").join("server.mjs"))
             .args([&launch.port.to_string(), mode_name(launch.mode)])
             .arg(launch.folder)
             .env("NODE_ENV", "production");
@@ -28,8 +28,8 @@ pub(super) const CANDIDATE: Candidate = Candidate {
 
 /// The binary in the package for this machine, which needs no install script; or the one that Bun's install
 /// script has placed.
-fn binary(place: &Place) -> PathBuf {
-    let modules = place.peer("bun").join("node_modules");
+fn binary(checkout: &Checkout) -> PathBuf {
+    let modules = checkout.peer("bun").join("node_modules");
     let arch = match std::env::consts::ARCH {
         "aarch64" => "aarch64",
         _ => "x64",
@@ -42,16 +42,16 @@ fn binary(place: &Place) -> PathBuf {
     }
 }
 
-fn install(place: &Place) -> Result<String, Skip> {
-    let folder = place.peer("bun");
+fn install(checkout: &Checkout) -> Result<String, Skip> {
+    let folder = checkout.peer("bun");
     let stamp = Stamp::of(&folder.join("package-lock.json"), &folder.join("node_modules"))?;
     if !stamp.is_current() {
         npm_ci(&folder)?;
         stamp.commit()?;
     }
-    let bun = run(&folder, Command::new(binary(place)).arg("--version"))?;
+    let bun = run(&folder, Command::new(binary(checkout)).arg("--version"))?;
     let versions = "const v = (name) => require(`./node_modules/${name}/package.json`).version; \
                     console.log(`socket.io ${v('socket.io')}, bun-engine ${v('@socket.io/bun-engine')}`)";
-    let packages = run(&folder, Command::new(binary(place)).args(["-e", versions]))?;
+    let packages = run(&folder, Command::new(binary(checkout)).args(["-e", versions]))?;
     Ok(format!("Bun {bun}, {packages}"))
 }

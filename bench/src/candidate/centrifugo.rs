@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::candidate::install::run;
-use crate::candidate::{Candidate, Launch, Mode, Place, SECRET, Skip};
+use crate::candidate::{Candidate, Checkout, Launch, Mode, SECRET, Skip};
 use crate::loader::dialect::Dialect;
 
 const BINARY: &str = "centrifugo/centrifugo";
@@ -13,7 +13,7 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     label: "Centrifugo, in memory",
     dialect: Dialect::Centrifugo,
     compiled: true,
-    install: |place| install(place, "memory engine, history on"),
+    install: |checkout| install(checkout, "memory engine, history on"),
     ready: None,
     command: serve,
 };
@@ -22,9 +22,9 @@ pub(super) const CANDIDATE: Candidate = Candidate {
 pub(super) const REDIS: Candidate = Candidate {
     name: "centrifugo-redis",
     label: "Centrifugo, Redis",
-    install: |place| install(place, "Redis engine, history off"),
-    command: |place, launch| {
-        let mut command = with_engine(place, launch);
+    install: |checkout| install(checkout, "Redis engine, history off"),
+    command: |checkout, launch| {
+        let mut command = with_engine(checkout, launch);
         command
             .env("CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_HISTORY_SIZE", "0")
             .env("CENTRIFUGO_CHANNEL_WITHOUT_NAMESPACE_HISTORY_TTL", "0s");
@@ -37,9 +37,9 @@ pub(super) const REDIS: Candidate = Candidate {
 pub(super) const POSTGRES: Candidate = Candidate {
     name: "centrifugo-postgres",
     label: "Centrifugo, PostgreSQL",
-    install: |place| install(place, "PostgreSQL broker woken by NOTIFY, Redis engine"),
-    command: |place, launch| {
-        let mut command = with_engine(place, launch);
+    install: |checkout| install(checkout, "PostgreSQL broker woken by NOTIFY, Redis engine"),
+    command: |checkout, launch| {
+        let mut command = with_engine(checkout, launch);
         if let Some(postgres) = launch.links.and_then(|links| links.postgres.as_ref()) {
             command
                 .env("CENTRIFUGO_BROKER_ENABLED", "true")
@@ -52,11 +52,11 @@ pub(super) const POSTGRES: Candidate = Candidate {
     ..CANDIDATE
 };
 
-fn serve(place: &Place, launch: &Launch<'_>) -> Command {
-    let mut command = Command::new(place.built(BINARY));
+fn serve(checkout: &Checkout, launch: &Launch<'_>) -> Command {
+    let mut command = Command::new(checkout.built(BINARY));
     command
         .arg("--config")
-        .arg(place.peer("centrifugo").join("config.json"))
+        .arg(checkout.peer("centrifugo").join("config.json"))
         .env("CENTRIFUGO_HTTP_SERVER_PORT", launch.port.to_string())
         .env("CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY", SECRET)
         .env(
@@ -66,8 +66,8 @@ fn serve(place: &Place, launch: &Launch<'_>) -> Command {
     command
 }
 
-fn with_engine(place: &Place, launch: &Launch<'_>) -> Command {
-    let mut command = serve(place, launch);
+fn with_engine(checkout: &Checkout, launch: &Launch<'_>) -> Command {
+    let mut command = serve(checkout, launch);
     if let Some(links) = launch.links {
         command
             .env("CENTRIFUGO_ENGINE_TYPE", "redis")
@@ -77,9 +77,9 @@ fn with_engine(place: &Place, launch: &Launch<'_>) -> Command {
 }
 
 /// Builds Centrifugo; `kind` describes the configuration for reports.
-fn install(place: &Place, kind: &str) -> Result<String, Skip> {
-    let folder = place.peer("centrifugo");
-    let binary = place.built(BINARY);
+fn install(checkout: &Checkout, kind: &str) -> Result<String, Skip> {
+    let folder = checkout.peer("centrifugo");
+    let binary = checkout.built(BINARY);
     let mut go = Command::new("go");
     go.args(["build", "-o"])
         .arg(&binary)

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::candidate::{Candidate, Launch, Place, Skip};
+use crate::candidate::{Candidate, Checkout, Launch, Skip};
 use crate::loader::dialect::Dialect;
 
 /// One write per frame and client.
@@ -22,7 +22,7 @@ pub(super) const BATCHED: Candidate = Candidate {
     label: "floor, writes batched",
     dialect: Dialect::SocketIo,
     compiled: false,
-    install: |_: &Place| -> Result<String, Skip> { Ok("the same, one write per epoll turn".into()) },
+    install: |_: &Checkout| -> Result<String, Skip> { Ok("the same, one write per epoll turn".into()) },
     ready: None,
     command: |_, launch| {
         let mut command = command(launch);

@@ -41,12 +41,12 @@ pub(crate) struct Candidate {
     /// True if the first installation takes minutes, since it compiles.
     pub(crate) compiled: bool,
     /// Installs it if needed and returns its versions, or the reason why that is impossible.
-    pub(crate) install: fn(&Place) -> Result<String, Skip>,
+    pub(crate) install: fn(&Checkout) -> Result<String, Skip>,
     /// A path that answers 200 once the server is ready. Without one, a server that accepts connections is
     /// ready.
     pub(crate) ready: Option<&'static str>,
     /// The start command.
-    pub(crate) command: fn(&Place, &Launch<'_>) -> Command,
+    pub(crate) command: fn(&Checkout, &Launch<'_>) -> Command,
 }
 
 /// Parameters of a start.
@@ -104,16 +104,16 @@ pub(crate) fn set_install_deadline(deadline: u64) {
 
 /// Folders below the repository's root, which is the working directory.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Checkout {
     root: PathBuf,
 }
 
-impl Place {
+impl Checkout {
     /// The current folder, if it is the repository's root.
     pub(crate) fn here() -> Result<Self, BenchError> {
         let root = std::env::current_dir().map_err(BenchError::file("."))?;
         if !root.join("bench/peers").is_dir() {
-            return Err(BenchError::Place);
+            return Err(BenchError::Checkout);
         }
         Ok(Self { root })
     }

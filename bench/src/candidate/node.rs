@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::candidate::install::{Stamp, run};
-use crate::candidate::{Candidate, Launch, Mode, Place, Skip};
+use crate::candidate::{Candidate, Checkout, Launch, Mode, Skip};
 use crate::loader::dialect::Dialect;
 
 pub(super) const CANDIDATE: Candidate = Candidate {
@@ -21,8 +21,8 @@ pub(super) const CANDIDATE: Candidate = Candidate {
 pub(super) const REDIS: Candidate = Candidate {
     name: "node-redis",
     label: "Socket.IO on Node, Redis",
-    install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
-    command: |place, launch| with_adapter(place, launch, "classic"),
+    install: |checkout| install_with(checkout, &["@socket.io/redis-adapter", "redis", "pg"]),
+    command: |checkout, launch| with_adapter(checkout, launch, "classic"),
     ..CANDIDATE
 };
 
@@ -30,23 +30,23 @@ pub(super) const REDIS: Candidate = Candidate {
 pub(super) const SHARDED: Candidate = Candidate {
     name: "node-sharded",
     label: "Socket.IO on Node, sharded",
-    install: |place| install_with(place, &["@socket.io/redis-adapter", "redis", "pg"]),
-    command: |place, launch| with_adapter(place, launch, "sharded"),
+    install: |checkout| install_with(checkout, &["@socket.io/redis-adapter", "redis", "pg"]),
+    command: |checkout, launch| with_adapter(checkout, launch, "sharded"),
     ..CANDIDATE
 };
 
-fn serve(place: &Place, launch: &Launch<'_>) -> Command {
+fn serve(checkout: &Checkout, launch: &Launch<'_>) -> Command {
     let mut command = Command::new("node");
     command
-        .arg(place.peer("node").join("server.mjs"))
+        .arg(checkout.peer("node").join("server.mjs"))
         .args([&launch.port.to_string(), mode_name(launch.mode)])
         .arg(launch.folder)
         .env("NODE_ENV", "production");
     command
 }
 
-fn with_adapter(place: &Place, launch: &Launch<'_>, adapter: &str) -> Command {
-    let mut command = serve(place, launch);
+fn with_adapter(checkout: &Checkout, launch: &Launch<'_>, adapter: &str) -> Command {
+    let mut command = serve(checkout, launch);
     if let Some(links) = launch.links {
         command
             .env("BENCH_REDIS", &links.redis)
@@ -64,13 +64,13 @@ pub(super) fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-fn install(place: &Place) -> Result<String, Skip> {
-    install_with(place, &["better-sqlite3"])
+fn install(checkout: &Checkout) -> Result<String, Skip> {
+    install_with(checkout, &["better-sqlite3"])
 }
 
 /// Installs the packages of the lock file; returns the versions of the common ones and of `packages`.
-fn install_with(place: &Place, packages: &[&str]) -> Result<String, Skip> {
-    let folder = place.peer("node");
+fn install_with(checkout: &Checkout, packages: &[&str]) -> Result<String, Skip> {
+    let folder = checkout.peer("node");
     let node = run(&folder, Command::new("node").arg("--version"))?;
     let stamp = Stamp::of(&folder.join("package-lock.json"), &folder.join("node_modules"))?;
     if !stamp.is_current() {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::candidate::install::{Stamp, run};
-use crate::candidate::{Candidate, Place, Skip};
+use crate::candidate::{Candidate, Checkout, Skip};
 use crate::loader::dialect::Dialect;
 
 pub(super) const CANDIDATE: Candidate = Candidate {
@@ -13,16 +13,16 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     compiled: false,
     install,
     ready: None,
-    command: |place, launch| {
-        let folder = place.peer("python");
+    command: |checkout, launch| {
+        let folder = checkout.peer("python");
         let mut command = Command::new(folder.join(".venv/bin/python"));
         command.arg(folder.join("server.py")).arg(launch.port.to_string());
         command
     },
 };
 
-fn install(place: &Place) -> Result<String, Skip> {
-    let folder = place.peer("python");
+fn install(checkout: &Checkout) -> Result<String, Skip> {
+    let folder = checkout.peer("python");
     let stamp = Stamp::of(&folder.join("requirements.txt"), &folder.join(".venv"))?;
     if !stamp.is_current() {
         run(&folder, Command::new("python3").args(["-m", "venv", ".venv"]))?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::candidate::{Candidate, Place, SECRET, Skip};
+use crate::candidate::{Candidate, Checkout, SECRET, Skip};
 use crate::loader::dialect::Dialect;
 
 /// `roomful-socket` with the peers' handler.
@@ -12,10 +12,10 @@ pub(super) const SOCKET: Candidate = Candidate {
     label: "Roomful, bare",
     dialect: Dialect::SocketIo,
     compiled: false,
-    install: |place| built(&place.release("examples/fan_out")),
+    install: |checkout| built(&checkout.release("examples/fan_out")),
     ready: None,
-    command: |place, launch| {
-        let mut command = Command::new(place.release("examples/fan_out"));
+    command: |checkout, launch| {
+        let mut command = Command::new(checkout.release("examples/fan_out"));
         command.arg(launch.port.to_string());
         command.args(launch.links.map(|links| &links.redis));
         command
@@ -28,10 +28,10 @@ pub(super) const CHAT: Candidate = Candidate {
     label: "Roomful",
     dialect: Dialect::SocketIo,
     compiled: false,
-    install: |place| built(&place.release("roomful")),
+    install: |checkout| built(&checkout.release("roomful")),
     ready: Some("/readyz"),
-    command: |place, launch| {
-        let mut command = Command::new(place.release("roomful"));
+    command: |checkout, launch| {
+        let mut command = Command::new(checkout.release("roomful"));
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{}", launch.port)])
             .arg("--data")
@@ -55,7 +55,7 @@ fn built(binary: &Path) -> Result<String, Skip> {
     }
 }
 
-impl Place {
+impl Checkout {
     /// The current commit, marked if files differ from it.
     pub(crate) fn commit(&self) -> String {
         let git = |args: &[&str]| super::install::run(self.root(), Command::new("git").args(args));

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::candidate::install::run;
-use crate::candidate::{Candidate, Place, Skip};
+use crate::candidate::{Candidate, Checkout, Skip};
 use crate::loader::dialect::Dialect;
 
 const BINARY: &str = "socketioxide/release/roomful-bench-socketioxide";
@@ -15,19 +15,19 @@ pub(super) const CANDIDATE: Candidate = Candidate {
     compiled: true,
     install,
     ready: None,
-    command: |place, launch| {
-        let mut command = Command::new(place.built(BINARY));
+    command: |checkout, launch| {
+        let mut command = Command::new(checkout.built(BINARY));
         command.arg(launch.port.to_string());
         command
     },
 };
 
-fn install(place: &Place) -> Result<String, Skip> {
-    let folder = place.peer("socketioxide");
+fn install(checkout: &Checkout) -> Result<String, Skip> {
+    let folder = checkout.peer("socketioxide");
     let mut cargo = Command::new("cargo");
     cargo
         .args(["build", "--release", "--locked", "--quiet"])
-        .env("CARGO_TARGET_DIR", place.built("socketioxide"));
+        .env("CARGO_TARGET_DIR", checkout.built("socketioxide"));
     run(&folder, &cargo)?;
     let lock = std::fs::read_to_string(folder.join("Cargo.lock")).unwrap_or_default();
     let version = lock

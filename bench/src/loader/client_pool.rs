@@ -9,7 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::error::BenchError;
 use crate::loader::connection::{Connection, Reading, Stage};
-use crate::loader::dialect::{Dialect, Said};
+use crate::loader::dialect::{Dialect, Line};
 use crate::loader::frame::{self, Frame};
 
 const READ_BUFFER: usize = 256 * 1024;
@@ -21,7 +21,7 @@ static POOLS: AtomicU8 = AtomicU8::new(0);
 
 /// An event of a client.
 #[derive(Debug)]
-pub(crate) enum Heard<'a> {
+pub(crate) enum ClientEvent<'a> {
     /// The client can send commands now.
     Up,
     /// The answer to one of its commands.
@@ -58,7 +58,7 @@ impl ClientPool {
         })
     }
 
-    /// Starts another client; [`Heard::Up`] follows when the server has accepted its token.
+    /// Starts another client; [`ClientEvent::Up`] follows when the server has accepted its token.
     pub(crate) fn connect(&mut self, token: Option<&str>) -> Result<usize, BenchError> {
         self.connect_to(self.addr, token, false)
     }
@@ -133,7 +133,7 @@ impl ClientPool {
     pub(crate) fn turn(
         &mut self,
         wait: Duration,
-        hear: &mut dyn FnMut(usize, Heard<'_>),
+        handle: &mut dyn FnMut(usize, ClientEvent<'_>),
     ) -> Result<(), BenchError> {
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
@@ -154,13 +154,13 @@ impl ClientPool {
                 ended = Some(error.to_string());
             }
             if event.is_readable() && connection.reading && ended.is_none() {
-                ended = drain(connection, self.dialect, &mut self.buffer, |heard| {
-                    hear(client, heard);
+                ended = drain(connection, self.dialect, &mut self.buffer, |event| {
+                    handle(client, event);
                 });
             }
             if let Some(reason) = ended {
                 *slot = None;
-                hear(client, Heard::Gone(reason));
+                handle(client, ClientEvent::Gone(reason));
             }
         }
         Ok(())
@@ -172,13 +172,13 @@ fn drain(
     connection: &mut Connection,
     dialect: Dialect,
     buffer: &mut [u8],
-    mut hear: impl FnMut(Heard<'_>),
+    mut handle: impl FnMut(ClientEvent<'_>),
 ) -> Option<String> {
     let mut refused = None;
     loop {
         let before = connection.stage;
         let reading = connection.read(buffer, |connection, frame| {
-            if let Some(reason) = take(connection, dialect, &frame, &mut hear) {
+            if let Some(reason) = take(connection, dialect, &frame, &mut handle) {
                 refused = Some(reason);
             }
         });
@@ -212,7 +212,7 @@ fn take(
     connection: &mut Connection,
     dialect: Dialect,
     frame: &Frame<'_>,
-    hear: &mut impl FnMut(Heard<'_>),
+    handle: &mut impl FnMut(ClientEvent<'_>),
 ) -> Option<String> {
     let text = match frame {
         Frame::Text(text) => text,
@@ -225,18 +225,18 @@ fn take(
     };
     let mut refused = None;
     dialect.read(text, |said| match said {
-        Said::Open => greet(connection),
-        Said::Up => {
+        Line::Open => greet(connection),
+        Line::Up => {
             connection.stage = Stage::Up;
-            hear(Heard::Up);
+            handle(ClientEvent::Up);
         }
-        Said::Heartbeat(answer) => drop(connection.send(&frame::text(answer))),
-        Said::Answer { id, ok } => hear(Heard::Answer { id, ok }),
-        Said::Delivery(payload) => hear(Heard::Delivery(payload)),
-        Said::Refused(why) => {
+        Line::Heartbeat(answer) => drop(connection.send(&frame::text(answer))),
+        Line::Answer { id, ok } => handle(ClientEvent::Answer { id, ok }),
+        Line::Delivery(payload) => handle(ClientEvent::Delivery(payload)),
+        Line::Refused(why) => {
             refused = Some(format!("refused: {}", String::from_utf8_lossy(why)));
         }
-        Said::Other => {}
+        Line::Other => {}
     });
     refused
 }

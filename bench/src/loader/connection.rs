@@ -108,7 +108,11 @@ impl Connection {
     }
 
     /// Reads once into `buffer` and calls `hear` for each whole frame; keeps the rest for the next read.
-    pub(super) fn read(&mut self, buffer: &mut [u8], mut hear: impl FnMut(&mut Self, Frame<'_>)) -> Reading {
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut [u8],
+        mut handle: impl FnMut(&mut Self, Frame<'_>),
+    ) -> Reading {
         let size = match self.stream.read(buffer) {
             Ok(0) => return Reading::Ended("the server closed the connection".into()),
             Ok(size) => size,
@@ -117,19 +121,19 @@ impl Connection {
         };
         let more = size == buffer.len();
         if self.partial.is_empty() {
-            let used = self.take_frames(&buffer[..size], &mut hear);
+            let used = self.take_frames(&buffer[..size], &mut handle);
             self.partial.extend(&buffer[used..size]);
         } else {
             let mut bytes = std::mem::take(&mut self.partial);
             bytes.extend(&buffer[..size]);
-            let used = self.take_frames(&bytes, &mut hear);
+            let used = self.take_frames(&bytes, &mut handle);
             bytes.drain(..used);
             self.partial = bytes;
         }
         if more { Reading::More } else { Reading::Drained }
     }
 
-    fn take_frames(&mut self, bytes: &[u8], hear: &mut impl FnMut(&mut Self, Frame<'_>)) -> usize {
+    fn take_frames(&mut self, bytes: &[u8], handle: &mut impl FnMut(&mut Self, Frame<'_>)) -> usize {
         let mut used = 0;
         if self.stage == Stage::Upgrading {
             let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
@@ -146,7 +150,7 @@ impl Connection {
         }
         while let Some((frame, size)) = frame::first(&bytes[used..]) {
             used += size;
-            hear(self, frame);
+            handle(self, frame);
         }
         used
     }

@@ -14,7 +14,7 @@ pub(crate) enum Dialect {
 
 /// The meaning of one line from a server.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Said<'a> {
+pub(crate) enum Line<'a> {
     /// The transport is open: the client may send its handshake.
     Open,
     /// The server has accepted the client.
@@ -102,15 +102,15 @@ impl Dialect {
     }
 
     /// Calls `hear` for each part of a text frame.
-    pub(crate) fn read<'a>(self, payload: &'a [u8], mut hear: impl FnMut(Said<'a>)) {
+    pub(crate) fn read<'a>(self, payload: &'a [u8], mut handle: impl FnMut(Line<'a>)) {
         match self {
-            Self::SocketIo => hear(socket_io(payload)),
+            Self::SocketIo => handle(socket_io(payload)),
             Self::Centrifugo => {
                 for line in payload
                     .split(|&byte| byte == b'\n')
                     .filter(|line| !line.is_empty())
                 {
-                    hear(centrifugo(line));
+                    handle(centrifugo(line));
                 }
             }
         }
@@ -122,42 +122,42 @@ fn event(name: &str, id: Option<u32>, data: &serde_json::Value) -> String {
     format!("42{id}[\"{name}\",{data}]")
 }
 
-fn socket_io(payload: &[u8]) -> Said<'_> {
+fn socket_io(payload: &[u8]) -> Line<'_> {
     match payload {
-        [b'2', ..] => Said::Heartbeat(b"3"),
-        [b'0', ..] => Said::Open,
-        [b'4', b'0', ..] => Said::Up,
-        [b'4', b'4', reason @ ..] => Said::Refused(reason),
-        [b'4', b'1', ..] => Said::Refused(b"disconnected by the server"),
-        [b'4', b'2', event @ ..] if event.starts_with(b"[\"chat:receive_message\",") => Said::Delivery(event),
+        [b'2', ..] => Line::Heartbeat(b"3"),
+        [b'0', ..] => Line::Open,
+        [b'4', b'0', ..] => Line::Up,
+        [b'4', b'4', reason @ ..] => Line::Refused(reason),
+        [b'4', b'1', ..] => Line::Refused(b"disconnected by the server"),
+        [b'4', b'2', event @ ..] if event.starts_with(b"[\"chat:receive_message\",") => Line::Delivery(event),
         [b'4', b'3', answer @ ..] => {
             let (id, body) = leading_number(answer);
             let ok = body.starts_with(b"[{\"ok\":true") || memmem::find(body, b"\"ok\":true").is_some();
-            Said::Answer { id, ok }
+            Line::Answer { id, ok }
         }
-        _ => Said::Other,
+        _ => Line::Other,
     }
 }
 
-fn centrifugo(line: &[u8]) -> Said<'_> {
+fn centrifugo(line: &[u8]) -> Line<'_> {
     if line == b"{}" {
-        return Said::Heartbeat(b"{}");
+        return Line::Heartbeat(b"{}");
     }
     if line.starts_with(b"{\"push\":") {
         return match memmem::find(line, b"\"pub\":") {
-            Some(_) => Said::Delivery(line),
-            None => Said::Other,
+            Some(_) => Line::Delivery(line),
+            None => Line::Other,
         };
     }
     let Some(rest) = line.strip_prefix(b"{\"id\":") else {
-        return Said::Other;
+        return Line::Other;
     };
     let (id, body) = leading_number(rest);
     let failed = body.starts_with(b",\"error\":");
     match (id, failed) {
-        (CONNECT_ID, true) => Said::Refused(line),
-        (CONNECT_ID, false) => Said::Up,
-        _ => Said::Answer { id, ok: !failed },
+        (CONNECT_ID, true) => Line::Refused(line),
+        (CONNECT_ID, false) => Line::Up,
+        _ => Line::Answer { id, ok: !failed },
     }
 }
 
@@ -174,15 +174,15 @@ fn leading_number(bytes: &[u8]) -> (u32, &[u8]) {
 mod tests {
     use super::*;
 
-    fn heard(dialect: Dialect, payload: &str) -> Vec<String> {
-        let mut heard = Vec::new();
-        dialect.read(payload.as_bytes(), |said| heard.push(format!("{said:?}")));
-        heard
+    fn parsed(dialect: Dialect, payload: &str) -> Vec<String> {
+        let mut parsed = Vec::new();
+        dialect.read(payload.as_bytes(), |said| parsed.push(format!("{said:?}")));
+        parsed
     }
 
     #[test]
     fn socket_io_packets_are_parsed() {
-        let one = |payload| heard(Dialect::SocketIo, payload).pop().unwrap_or_default();
+        let one = |payload| parsed(Dialect::SocketIo, payload).pop().unwrap_or_default();
         assert_eq!(one("0{\"sid\":\"x\"}"), "Open");
         assert_eq!(one("40{\"sid\":\"x\"}"), "Up");
         assert_eq!(one("437[{\"ok\":true}]"), "Answer { id: 7, ok: true }");
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn centrifugo_lines_are_parsed() {
         let frame = "{\"id\":1,\"connect\":{}}\n{\"id\":3,\"error\":{\"code\":1}}\n{\"push\":{\"channel\":\"r\",\"pub\":{}}}\n{}";
-        let heard = heard(Dialect::Centrifugo, frame);
-        assert_eq!(heard[0], "Up");
-        assert_eq!(heard[1], "Answer { id: 3, ok: false }");
-        assert!(heard[2].starts_with("Delivery"));
-        assert!(heard[3].starts_with("Heartbeat"));
+        let parsed = parsed(Dialect::Centrifugo, frame);
+        assert_eq!(parsed[0], "Up");
+        assert_eq!(parsed[1], "Answer { id: 3, ok: false }");
+        assert!(parsed[2].starts_with("Delivery"));
+        assert!(parsed[3].starts_with("Heartbeat"));
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::candidate::{self, Mode, Place};
+use crate::candidate::{self, Checkout, Mode};
 use crate::cores::{Layout, check_open_files};
 use crate::error::BenchError;
 use crate::progress;
@@ -49,11 +49,11 @@ struct Cost {
 /// Measures the grid `rounds` times and prints a table in Markdown with the fitted costs.
 pub(crate) fn run(rounds: usize, layout: &Layout) -> Result<(), BenchError> {
     check_open_files(CLIENTS)?;
-    let place = Place::here()?;
+    let checkout = Checkout::here()?;
     let mut cells = Vec::new();
     for round in 0..rounds {
         for members in MEMBERS {
-            cells.extend(row(members, &place, layout)?);
+            cells.extend(row(members, &checkout, layout)?);
             progress::line(&format!("round {} of {rounds}, rooms of {members}", round + 1));
         }
     }
@@ -62,19 +62,19 @@ pub(crate) fn run(rounds: usize, layout: &Layout) -> Result<(), BenchError> {
 }
 
 /// All rates for one room size, on one server.
-fn row(members: usize, place: &Place, layout: &Layout) -> Result<Vec<Cell>, BenchError> {
+fn row(members: usize, checkout: &Checkout, layout: &Layout) -> Result<Vec<Cell>, BenchError> {
     let entrant = Entrant::chat("roomful");
     let unknown = || BenchError::Stalled("the candidate roomful is unknown".into());
     let scene = Scene {
         entrant,
         candidate: candidate::by_name(entrant.candidate).ok_or_else(unknown)?,
-        place,
+        checkout,
         layout,
         pace: PACE,
     };
     let server = scene.serve()?;
-    let crowd = scene.gather(&server, CLIENTS, CLIENTS / members, members)?;
-    let mut traffic = Traffic::new(crowd, entrant.mode == Mode::Chat);
+    let connected = scene.connect(&server, CLIENTS, CLIENTS / members, members)?;
+    let mut traffic = Traffic::new(connected, entrant.mode == Mode::Chat);
     // The first messages of a new process fill its caches.
     traffic.run(Load::Open(100.0), PACE.warm_up, "warming up")?;
     traffic.settle()?;

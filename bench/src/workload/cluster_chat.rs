@@ -1,7 +1,7 @@
 //! Durable chat on two processes, a PostgreSQL and a Redis.
 
 use crate::error::BenchError;
-use crate::loader::crowd::Crowd;
+use crate::loader::connected_clients::ConnectedClients;
 use crate::workload::traffic::{Load, Traffic, measured, micros_each};
 use crate::workload::{Entrant, Figures, Scene, Workload};
 
@@ -62,8 +62,9 @@ pub(super) const ROOMS: Workload = Workload {
 fn measure(scene: &Scene<'_>, rooms: usize, members: usize) -> Result<Figures, BenchError> {
     let cluster = scene.serve_as_cluster()?;
     let plan = scene.plan(rooms * members, rooms, members);
-    let crowd = Crowd::gather_at(&|client| cluster.addr(client), scene.candidate.dialect, plan)?;
-    let mut traffic = Traffic::new(crowd, true);
+    let connected =
+        ConnectedClients::connect_to_each(&|client| cluster.addr(client), scene.candidate.dialect, plan)?;
+    let mut traffic = Traffic::new(connected, true);
     traffic.meet()?;
     let span = measured(&cluster, &mut traffic, Load::Closed(rooms), scene.pace)?;
     let mut figures = span.figures();

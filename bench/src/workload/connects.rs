@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::candidate::SECRET;
 use crate::clock;
 use crate::error::BenchError;
-use crate::loader::client_pool::{ClientPool, Heard};
-use crate::loader::crowd::user_name;
+use crate::loader::client_pool::{ClientEvent, ClientPool};
+use crate::loader::connected_clients::user_name;
 use crate::loader::histogram::Latencies;
 use crate::progress;
 use crate::workload::traffic::to_f64;
@@ -90,9 +90,9 @@ impl Entrance {
                 self.client_pool.connect(Some(&token))?;
                 self.waiting += 1;
             }
-            self.client_pool.turn(TURN, &mut |client, heard| match heard {
-                Heard::Up => welcomed.push(client),
-                Heard::Gone(reason) => lost = Some(BenchError::Lost(client, reason)),
+            self.client_pool.turn(TURN, &mut |client, event| match event {
+                ClientEvent::Up => welcomed.push(client),
+                ClientEvent::Gone(reason) => lost = Some(BenchError::Lost(client, reason)),
                 _ => {}
             })?;
             if let Some(lost) = lost.take() {

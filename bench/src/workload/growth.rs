@@ -69,7 +69,7 @@ pub(super) const STORED: Workload = Workload {
     most_rounds: 3,
     long: true,
     measure: |scene| {
-        let folder = scene.place.fresh_folder()?;
+        let folder = scene.checkout.fresh_folder()?;
         // A quick run shows that the workload runs, not how the cost grows.
         let messages = if scene.pace.quick {
             scene.entrant.size / 100
@@ -88,7 +88,7 @@ fn measure(
     [clients, rooms, members]: [usize; 3],
     in_flight: usize,
 ) -> Result<Figures, BenchError> {
-    let crowd = scene.gather(server, clients, rooms, members)?;
-    let mut traffic = Traffic::new(crowd, true);
+    let connected = scene.connect(server, clients, rooms, members)?;
+    let mut traffic = Traffic::new(connected, true);
     cost(server, &mut traffic, Load::Closed(in_flight), scene.pace)
 }

@@ -6,8 +6,8 @@ use roomful_testkit::usage::Usage;
 
 use crate::clock;
 use crate::error::BenchError;
-use crate::loader::client_pool::Heard;
-use crate::loader::crowd::Crowd;
+use crate::loader::client_pool::ClientEvent;
+use crate::loader::connected_clients::ConnectedClients;
 use crate::progress;
 use crate::server::Server;
 use crate::workload::{Entrant, Figures, Scene, Workload};
@@ -42,13 +42,13 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let clients = if scene.pace.quick { CLIENTS_QUICK } else { CLIENTS };
     let server = scene.serve()?;
     let before = settled(&server, None)?;
-    let mut crowd = scene.gather(&server, clients, clients / MEMBERS, MEMBERS)?;
-    let after = settled(&server, Some(&mut crowd))?;
+    let mut connected = scene.connect(&server, clients, clients / MEMBERS, MEMBERS)?;
+    let after = settled(&server, Some(&mut connected))?;
     let memory = after.rss.saturating_sub(before.rss) as f64 / 1024.0;
     let mut figures = Figures::from([("rss_kib_per_client".to_owned(), memory / clients as f64)]);
     if let Some(span) = scene.pace.idle {
         let start = server.usage()?;
-        idle_for(&mut crowd, span)?;
+        idle_for(&mut connected, span)?;
         let cpu = server.usage()?.cpu.saturating_sub(start.cpu).as_secs_f64();
         let client_seconds = clients as f64 * span.as_secs_f64();
         figures.insert("cpu_us_per_client_s".into(), cpu * 1e6 / client_seconds);
@@ -57,14 +57,14 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
 }
 
 /// Reads the memory each second until three consecutive readings are within a percent.
-fn settled(server: &Server, mut crowd: Option<&mut Crowd>) -> Result<Usage, BenchError> {
+fn settled(server: &Server, mut connected: Option<&mut ConnectedClients>) -> Result<Usage, BenchError> {
     const STEP: Duration = Duration::from_secs(1);
     const STEPS: usize = 90;
     let mut readings = Vec::new();
     for step in 0..STEPS {
         progress::passing(&format!("  waiting for the server's memory to settle: {step} s"));
-        match crowd.as_deref_mut() {
-            Some(crowd) => idle_for(crowd, STEP)?,
+        match connected.as_deref_mut() {
+            Some(connected) => idle_for(connected, STEP)?,
             None => std::thread::sleep(STEP),
         }
         let usage = server.usage()?;
@@ -84,13 +84,13 @@ fn settled(server: &Server, mut crowd: Option<&mut Crowd>) -> Result<Usage, Benc
 }
 
 /// Keeps the clients connected for a while; all must still be connected at the end.
-fn idle_for(crowd: &mut Crowd, span: Duration) -> Result<(), BenchError> {
+fn idle_for(connected: &mut ConnectedClients, span: Duration) -> Result<(), BenchError> {
     let end = clock::now() + clock::nanos(span);
     let mut lost = None;
     while clock::now() < end {
         let left = Duration::from_nanos(end.saturating_sub(clock::now()));
-        crowd.client_pool.turn(left, &mut |client, heard| {
-            if let Heard::Gone(reason) = heard {
+        connected.client_pool.turn(left, &mut |client, event| {
+            if let ClientEvent::Gone(reason) = event {
                 lost = Some(BenchError::Lost(client, reason));
             }
         })?;

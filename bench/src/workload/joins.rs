@@ -6,8 +6,8 @@ use roomful_testkit::usage::Usage;
 
 use crate::clock;
 use crate::error::BenchError;
-use crate::loader::client_pool::Heard;
-use crate::loader::crowd::{Crowd, room_name};
+use crate::loader::client_pool::ClientEvent;
+use crate::loader::connected_clients::{ConnectedClients, room_name};
 use crate::loader::histogram::Latencies;
 use crate::loader::stamp::Stamp;
 use crate::progress;
@@ -50,7 +50,7 @@ pub(super) const WORKLOAD: Workload = Workload {
 };
 
 struct Joins {
-    crowd: Crowd,
+    connected: ConnectedClients,
     /// Commands so far; the next id is [`FIRST_ID`] plus this number.
     asked: Vec<u64>,
     waiting: usize,
@@ -60,7 +60,7 @@ struct Joins {
 fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let server = scene.serve()?;
     let mut joins = Joins {
-        crowd: scene.gather(&server, CLIENTS, ROOMS, MEMBERS)?,
+        connected: scene.connect(&server, CLIENTS, ROOMS, MEMBERS)?,
         asked: Vec::new(),
         waiting: 0,
         latencies: Latencies::new(),
@@ -88,7 +88,7 @@ impl Joins {
     fn fill(&mut self) -> Result<(), BenchError> {
         for _ in 0..HISTORY {
             for room in 0..ROOMS {
-                let sender = self.crowd.plan.client(room, 0);
+                let sender = self.connected.plan.client(room, 0);
                 let id = self.next_id();
                 let stamp = Stamp {
                     due: clock::now(),
@@ -96,11 +96,11 @@ impl Joins {
                 };
                 let text = stamp.text(TEXT);
                 let payload = self
-                    .crowd
+                    .connected
                     .client_pool
                     .dialect()
                     .send(id, true, &room_name(room), &text);
-                self.crowd.client_pool.send(sender, &payload);
+                self.connected.client_pool.send(sender, &payload);
             }
             while self.waiting > 0 {
                 self.turn()?;
@@ -118,11 +118,11 @@ impl Joins {
                 let client = self.asked.len() % CLIENTS;
                 let id = self.next_id();
                 let payload = self
-                    .crowd
+                    .connected
                     .client_pool
                     .dialect()
                     .join_again(id, &room_name(client / MEMBERS));
-                self.crowd.client_pool.send(client, &payload);
+                self.connected.client_pool.send(client, &payload);
             }
             self.turn()?;
             progress::passing(&format!("  {} joins", self.latencies.count()));
@@ -140,22 +140,24 @@ impl Joins {
 
     fn turn(&mut self) -> Result<(), BenchError> {
         let Self {
-            crowd,
+            connected,
             asked,
             waiting,
             latencies,
         } = self;
         let mut failure = None;
-        crowd.client_pool.turn(TURN, &mut |client, heard| match heard {
-            Heard::Answer { id, ok: true } => {
-                *waiting -= 1;
-                let asked = asked.get((id - FIRST_ID) as usize).copied().unwrap_or_default();
-                latencies.record(clock::now().saturating_sub(asked));
-            }
-            Heard::Answer { ok: false, .. } => failure = Some(BenchError::Refused(client)),
-            Heard::Gone(reason) => failure = Some(BenchError::Lost(client, reason)),
-            _ => {}
-        })?;
+        connected
+            .client_pool
+            .turn(TURN, &mut |client, event| match event {
+                ClientEvent::Answer { id, ok: true } => {
+                    *waiting -= 1;
+                    let asked = asked.get((id - FIRST_ID) as usize).copied().unwrap_or_default();
+                    latencies.record(clock::now().saturating_sub(asked));
+                }
+                ClientEvent::Answer { ok: false, .. } => failure = Some(BenchError::Refused(client)),
+                ClientEvent::Gone(reason) => failure = Some(BenchError::Lost(client, reason)),
+                _ => {}
+            })?;
         let oldest = asked.len().saturating_sub(*waiting);
         let stalled = *waiting > 0
             && asked

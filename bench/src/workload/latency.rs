@@ -41,8 +41,8 @@ pub(super) const WORKLOAD: Workload = Workload {
 
 fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let server = scene.serve()?;
-    let crowd = scene.gather(&server, MEMBERS, 1, MEMBERS)?;
-    let mut traffic = Traffic::new(crowd, false);
+    let connected = scene.connect(&server, MEMBERS, 1, MEMBERS)?;
+    let mut traffic = Traffic::new(connected, false);
     traffic.run(Load::Closed(SATURATING), scene.pace.warm_up, "warming up")?;
     let most = traffic.run(Load::Closed(SATURATING), scene.pace.measured, "saturating")?;
     traffic.settle()?;

@@ -18,11 +18,11 @@ mod unserved;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::candidate::{Candidate, Mode, Place, SECRET};
+use crate::candidate::{Candidate, Checkout, Mode, SECRET};
 use crate::cluster::Cluster;
 use crate::cores::Layout;
 use crate::error::BenchError;
-use crate::loader::crowd::{Crowd, Plan};
+use crate::loader::connected_clients::{ConnectedClients, Plan};
 use crate::server::{Server, Start};
 
 /// The figures of one run, by the names of [`figure`](crate::figure).
@@ -128,7 +128,7 @@ impl Pace {
 pub(crate) struct Scene<'a> {
     pub(crate) entrant: Entrant,
     pub(crate) candidate: &'static Candidate,
-    pub(crate) place: &'a Place,
+    pub(crate) checkout: &'a Checkout,
     pub(crate) layout: &'a Layout,
     pub(crate) pace: Pace,
 }
@@ -138,14 +138,14 @@ impl Scene<'_> {
         Start {
             candidate: self.candidate,
             mode: self.entrant.mode,
-            place: self.place,
+            checkout: self.checkout,
             layout: self.layout,
             links: None,
         }
     }
 
     fn serve(&self) -> Result<Server, BenchError> {
-        Server::start(&self.start(), self.place.fresh_folder()?)
+        Server::start(&self.start(), self.checkout.fresh_folder()?)
     }
 
     /// As a cluster of two processes, with its services.
@@ -154,14 +154,14 @@ impl Scene<'_> {
     }
 
     /// Clients in `rooms` rooms with `members` each, with tokens if the server checks them.
-    fn gather(
+    fn connect(
         &self,
         server: &Server,
         clients: usize,
         rooms: usize,
         members: usize,
-    ) -> Result<Crowd, BenchError> {
-        Crowd::gather(
+    ) -> Result<ConnectedClients, BenchError> {
+        ConnectedClients::connect(
             server.addr(),
             self.candidate.dialect,
             self.plan(clients, rooms, members),

@@ -1,7 +1,7 @@
 //! Bare fan-out over two processes and a Redis: all members are on one node, all senders on the other.
 
 use crate::error::BenchError;
-use crate::loader::crowd::{Crowd, Plan};
+use crate::loader::connected_clients::{ConnectedClients, Plan};
 use crate::workload::traffic::{Load, Traffic, measured, micros_each};
 use crate::workload::{Entrant, Figures, Scene, Workload};
 
@@ -68,8 +68,8 @@ fn measure(scene: &Scene<'_>, rooms: usize, in_flight: usize) -> Result<Figures,
         ..scene.plan(MEMBERS, rooms, MEMBERS / rooms)
     };
     let at = |client| cluster.addr(if client < MEMBERS { FAR } else { NEAR });
-    let crowd = Crowd::gather_at(&at, scene.candidate.dialect, plan)?;
-    let mut traffic = Traffic::new(crowd, false);
+    let connected = ConnectedClients::connect_to_each(&at, scene.candidate.dialect, plan)?;
+    let mut traffic = Traffic::new(connected, false);
     traffic.meet()?;
     let span = measured(&cluster, &mut traffic, Load::Closed(in_flight), scene.pace)?;
     let mut figures = span.figures();

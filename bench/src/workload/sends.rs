@@ -36,8 +36,8 @@ pub(super) const WORKLOAD: Workload = Workload {
 
 fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let server = scene.serve()?;
-    let crowd = scene.gather(&server, SENDERS, SENDERS, 1)?;
-    let mut traffic = Traffic::new(crowd, true);
+    let connected = scene.connect(&server, SENDERS, SENDERS, 1)?;
+    let mut traffic = Traffic::new(connected, true);
     // Only Roomful reports its batches.
     let own = scene.candidate.name == "roomful";
     let before = if own {
@@ -90,7 +90,7 @@ impl Batches {
 
 /// The bare loop, as a separate process on the server's core; rows per second.
 fn bare(scene: &Scene<'_>, batch: f64) -> Result<f64, BenchError> {
-    let folder = scene.place.fresh_folder()?;
+    let folder = scene.checkout.fresh_folder()?;
     let failed = |why: String| BenchError::Bare(why);
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let mut words = scene.layout.server_wrapper().into_iter();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::candidate::SECRET;
 use crate::error::BenchError;
-use crate::loader::crowd::{Crowd, Plan, room_name, user_name};
+use crate::loader::connected_clients::{ConnectedClients, Plan, room_name, user_name};
 use crate::loader::histogram::Latencies;
 use crate::server::Server;
 use crate::workload::traffic::{Load, Traffic, to_f64};
@@ -60,8 +60,8 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
         narrow_each: STOPPED,
         ..scene.plan(members, 1, members)
     };
-    let crowd = Crowd::gather(server.addr(), scene.candidate.dialect, plan)?;
-    let mut traffic = Traffic::new(crowd, true).with_text(TEXT);
+    let connected = ConnectedClients::connect(server.addr(), scene.candidate.dialect, plan)?;
+    let mut traffic = Traffic::new(connected, true).with_text(TEXT);
     let load = Load::Open(PER_SECOND);
     traffic.run(load, scene.pace.warm_up, "warming up")?;
     traffic.settle()?;
@@ -70,7 +70,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
 
     let before = server.usage()?.rss;
     let stopped: Vec<_> = (0..members).step_by(STOPPED).collect();
-    traffic.deafen(stopped.iter().copied())?;
+    traffic.pause_readers(stopped.iter().copied())?;
     let (mut beside, mut most) = (Latencies::new(), before);
     let mut closed = 0;
     for _ in 0..STEPS {
@@ -83,7 +83,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
         }
     }
     traffic.settle()?;
-    let seen = traffic.drain_deaf(scene.pace.measured)?;
+    let seen = traffic.drain_paused(scene.pace.measured)?;
     let missed = missed(server.addr(), &seen)?;
     let (p99_alone, p99_beside) = (alone.delivery.millis(0.99), beside.millis(0.99));
     Ok(Figures::from([
@@ -104,8 +104,8 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
 /// readers.
 fn fill_caches(scene: &Scene<'_>, server: &Server) -> Result<(), BenchError> {
     const ALONE: usize = 64;
-    let crowd = scene.gather(server, ALONE, ALONE, 1)?;
-    let mut traffic = Traffic::new(crowd, true).with_text(TEXT);
+    let connected = scene.connect(server, ALONE, ALONE, 1)?;
+    let mut traffic = Traffic::new(connected, true).with_text(TEXT);
     traffic.run(Load::Closed(ALONE), scene.pace.measured, "filling caches")?;
     traffic.settle().map(drop)
 }

@@ -8,8 +8,8 @@ use roomful_testkit::usage::Usage;
 use crate::candidate::Mode;
 use crate::clock;
 use crate::error::BenchError;
-use crate::loader::client_pool::Heard;
-use crate::loader::crowd::{Crowd, Plan};
+use crate::loader::client_pool::ClientEvent;
+use crate::loader::connected_clients::{ConnectedClients, Plan};
 use crate::loader::histogram::Latencies;
 use crate::loader::stamp::Stamp;
 use crate::progress;
@@ -69,7 +69,7 @@ struct Message {
 
 /// Connected clients that send.
 pub(super) struct Traffic {
-    pub(super) crowd: Crowd,
+    pub(super) connected: ConnectedClients,
     state: State,
 }
 
@@ -81,7 +81,7 @@ struct State {
     /// Characters of a text.
     text: usize,
     /// Members that do not read, whose deliveries are not awaited, with their last seq.
-    deaf: HashMap<usize, u64>,
+    paused: HashMap<usize, u64>,
     /// The number of those that were disconnected.
     gone: usize,
     last_news: u64,
@@ -91,20 +91,20 @@ struct State {
 
 impl Traffic {
     /// With `ack`, senders request one, and a message is done only once it has arrived.
-    pub(super) fn new(crowd: Crowd, ack: bool) -> Self {
+    pub(super) fn new(connected: ConnectedClients, ack: bool) -> Self {
         let state = State {
-            plan: crowd.plan,
+            plan: connected.plan,
             ack,
             messages: Vec::new(),
             in_flight: 0,
             text: TEXT,
-            deaf: HashMap::new(),
+            paused: HashMap::new(),
             gone: 0,
             last_news: clock::now(),
             failure: None,
             tally: Tally::new(),
         };
-        Self { crowd, state }
+        Self { connected, state }
     }
 
     /// The same with another text length.
@@ -114,26 +114,29 @@ impl Traffic {
     }
 
     /// Stops the reading of these clients; their deliveries are not awaited, and they may be disconnected.
-    pub(super) fn deafen(&mut self, clients: impl IntoIterator<Item = usize>) -> Result<(), BenchError> {
+    pub(super) fn pause_readers(
+        &mut self,
+        clients: impl IntoIterator<Item = usize>,
+    ) -> Result<(), BenchError> {
         for client in clients {
-            self.crowd.client_pool.set_reading(client, false)?;
-            self.state.deaf.insert(client, 0);
+            self.connected.client_pool.set_reading(client, false)?;
+            self.state.paused.insert(client, 0);
         }
         Ok(())
     }
 
     /// Lets the stopped clients read their kernel's buffers, until the end of the connection or for `span`.
     /// Returns the last seq of each.
-    pub(super) fn drain_deaf(&mut self, span: Duration) -> Result<HashMap<usize, u64>, BenchError> {
-        let deaf: Vec<_> = self.state.deaf.keys().copied().collect();
-        for client in deaf {
-            self.crowd.client_pool.set_reading(client, true)?;
+    pub(super) fn drain_paused(&mut self, span: Duration) -> Result<HashMap<usize, u64>, BenchError> {
+        let paused: Vec<_> = self.state.paused.keys().copied().collect();
+        for client in paused {
+            self.connected.client_pool.set_reading(client, true)?;
         }
         let end = clock::now() + clock::nanos(span);
         while clock::now() < end {
             self.turn(TURN)?;
         }
-        Ok(self.state.deaf.clone())
+        Ok(self.state.paused.clone())
     }
 
     /// The number of stopped clients that the server has disconnected, as far as they have noticed.
@@ -223,7 +226,7 @@ impl Traffic {
             plan,
             ack,
             messages,
-            deaf,
+            paused,
             text,
             ..
         } = &mut self.state;
@@ -234,10 +237,10 @@ impl Traffic {
         let mut members = (turn..turn + plan.members).map(|member| plan.client(room, member % plan.members));
         let sender = plan
             .sender(number)
-            .or_else(|| members.find(|client| !deaf.contains_key(client)))
+            .or_else(|| members.find(|client| !paused.contains_key(client)))
             .unwrap_or_default();
-        let readers = (0..plan.members).filter(|&member| !deaf.contains_key(&plan.client(room, member)));
-        let readers = if deaf.is_empty() {
+        let readers = (0..plan.members).filter(|&member| !paused.contains_key(&plan.client(room, member)));
+        let readers = if paused.is_empty() {
             plan.members
         } else {
             readers.count()
@@ -248,17 +251,17 @@ impl Traffic {
             left: u32::try_from(readers).unwrap_or(u32::MAX) + u32::from(*ack),
         });
         let text = Stamp { due, number }.text(*text);
-        let dialect = self.crowd.client_pool.dialect();
+        let dialect = self.connected.client_pool.dialect();
         let payload = dialect.send(FIRST_ID + number, *ack, &plan.room_name(room), &text);
-        self.crowd.client_pool.send(sender, &payload);
+        self.connected.client_pool.send(sender, &payload);
         self.state.in_flight += 1;
     }
 
     fn turn(&mut self, wait: Duration) -> Result<(), BenchError> {
-        let Self { crowd, state } = self;
-        crowd
+        let Self { connected, state } = self;
+        connected
             .client_pool
-            .turn(wait, &mut |client, heard| state.hear(client, heard))?;
+            .turn(wait, &mut |client, event| state.handle(client, event))?;
         if let Some(failure) = state.failure.take() {
             return Err(failure);
         }
@@ -273,10 +276,10 @@ impl Traffic {
 }
 
 impl State {
-    fn hear(&mut self, client: usize, heard: Heard<'_>) {
-        match heard {
-            Heard::Delivery(payload) => {
-                if let Some(seen) = self.deaf.get_mut(&client) {
+    fn handle(&mut self, client: usize, event: ClientEvent<'_>) {
+        match event {
+            ClientEvent::Delivery(payload) => {
+                if let Some(seen) = self.paused.get_mut(&client) {
                     *seen = seq(payload).unwrap_or(*seen).max(*seen);
                 } else if let Some(stamp) = Stamp::find(payload) {
                     let now = clock::now();
@@ -285,7 +288,7 @@ impl State {
                     self.came(stamp.number, now);
                 }
             }
-            Heard::Answer { id, ok } if id >= FIRST_ID => {
+            ClientEvent::Answer { id, ok } if id >= FIRST_ID => {
                 if !ok {
                     self.failure = Some(BenchError::Refused(client));
                 } else if self.ack {
@@ -297,8 +300,8 @@ impl State {
                     self.came(number, now);
                 }
             }
-            Heard::Gone(_) if self.deaf.contains_key(&client) => self.gone += 1,
-            Heard::Gone(reason) => self.failure = Some(BenchError::Lost(client, reason)),
+            ClientEvent::Gone(_) if self.paused.contains_key(&client) => self.gone += 1,
+            ClientEvent::Gone(reason) => self.failure = Some(BenchError::Lost(client, reason)),
             _ => {}
         }
     }
@@ -348,8 +351,8 @@ pub(super) fn in_rooms(
     in_flight: usize,
 ) -> Result<Figures, BenchError> {
     let server = scene.serve()?;
-    let crowd = scene.gather(&server, rooms * members, rooms, members)?;
-    let mut traffic = Traffic::new(crowd, scene.entrant.mode == Mode::Chat);
+    let connected = scene.connect(&server, rooms * members, rooms, members)?;
+    let mut traffic = Traffic::new(connected, scene.entrant.mode == Mode::Chat);
     cost(&server, &mut traffic, Load::Closed(in_flight), scene.pace)
 }
 

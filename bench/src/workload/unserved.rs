@@ -2,7 +2,7 @@
 
 use crate::candidate::Mode;
 use crate::error::BenchError;
-use crate::loader::crowd::{Crowd, Plan};
+use crate::loader::connected_clients::{ConnectedClients, Plan};
 use crate::workload::traffic::{Load, Traffic, measured, micros_each};
 use crate::workload::{Entrant, Figures, Scene, Workload};
 
@@ -39,7 +39,7 @@ pub(super) const WORKLOAD: Workload = Workload {
 fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
     let cluster = scene.serve_as_cluster()?;
     let dialect = scene.candidate.dialect;
-    let busy = Crowd::gather(
+    let busy = ConnectedClients::connect(
         cluster.addr(BUSY),
         dialect,
         scene.plan(ROOMS * MEMBERS, ROOMS, MEMBERS),
@@ -49,7 +49,7 @@ fn measure(scene: &Scene<'_>) -> Result<Figures, BenchError> {
         ..scene.plan(1, 1, 1)
     };
     // This client stays to the end and never sends.
-    let _lonely = Crowd::gather(cluster.addr(IDLE), dialect, lonely)?;
+    let _lonely = ConnectedClients::connect(cluster.addr(IDLE), dialect, lonely)?;
     let mut traffic = Traffic::new(busy, scene.entrant.mode == Mode::Chat);
     let span = measured(&cluster, &mut traffic, Load::Closed(ROOMS), scene.pace)?;
     let mut figures = span.figures();

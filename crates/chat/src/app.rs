@@ -143,7 +143,7 @@ impl App {
     }
 
     /// Sends an event to each of the sockets.
-    pub(crate) fn tell_sockets<T: Serialize>(&self, sockets: &[Socket], event: &str, data: &T) {
+    pub(crate) fn emit_to_sockets<T: Serialize>(&self, sockets: &[Socket], event: &str, data: &T) {
         if sockets.is_empty() {
             return;
         }
@@ -160,7 +160,7 @@ impl App {
     /// Sends an event without a log entry to the room's sockets on all nodes; on this one, to those for which
     /// `which` holds. `mark` names a user whose mark the event carries, and the mark: it replaces a waiting
     /// event with an older one.
-    pub(crate) fn tell_room<T: Serialize>(
+    pub(crate) fn emit_to_room<T: Serialize>(
         &self,
         room: &Room,
         event: &str,
@@ -169,14 +169,14 @@ impl App {
         which: impl FnMut(&Subscriber) -> bool,
     ) {
         let here = mark.map(|(user, to)| (&**user, to));
-        self.tell_room_here(room, event, data, here, which);
+        self.emit_to_room_locally(room, event, data, here, which);
         if let Some(cluster) = &self.cluster {
             cluster.publish_event(room.id, event, data, mark);
         }
     }
 
-    /// Like [`tell_room`](Self::tell_room), on this node only.
-    pub(crate) fn tell_room_here<T: Serialize + ?Sized>(
+    /// Like [`emit_to_room`](Self::emit_to_room), on this node only.
+    pub(crate) fn emit_to_room_locally<T: Serialize + ?Sized>(
         &self,
         room: &Room,
         event: &str,
@@ -193,8 +193,8 @@ impl App {
             // Another node may have sent a newer mark already.
             (Some(cluster), Some((key, to))) => cluster
                 .watermarks
-                .send_if_newer(key, to, || room.tell(&frame, which)),
-            _ => room.tell(&frame, which),
+                .send_if_newer(key, to, || room.emit(&frame, which)),
+            _ => room.emit(&frame, which),
         }
     }
 
@@ -251,7 +251,7 @@ impl App {
     }
 
     /// The error for a non-member of a room: `banned`, or `otherwise`.
-    pub(crate) async fn why_no_member(
+    pub(crate) async fn not_member_error(
         &self,
         room: RoomId,
         user: &str,
@@ -373,7 +373,7 @@ impl Context {
         }
         let why = self
             .app
-            .why_no_member(room.id, &self.me.user, ChatError::Forbidden);
+            .not_member_error(room.id, &self.me.user, ChatError::Forbidden);
         Err(why.await?)
     }
 

@@ -47,17 +47,21 @@ pub(crate) async fn send_away_here(app: &App, user: &UserId, end: SessionEnded) 
     Ok(closed)
 }
 
-/// Closes the user's connections on all nodes (`told` is the control entry for the others) and discards their
+/// Closes the user's connections on all nodes (`entry` is the control entry for the others) and discards their
 /// recoverable sessions. Returns the number of connections.
-pub(crate) async fn send_away(app: &App, user: &UserId, told: &Control) -> Result<usize, ChatError> {
-    let on_other_nodes = app.presence.devices_elsewhere(user).await.len();
-    let end = match told {
+pub(crate) async fn disconnect_everywhere(
+    app: &App,
+    user: &UserId,
+    entry: &Control,
+) -> Result<usize, ChatError> {
+    let on_other_nodes = app.presence.remote_devices(user).await.len();
+    let end = match entry {
         Control::Revoked { .. } => SessionEnded::REVOKED,
         _ => SessionEnded::KICKED,
     };
     let closed = send_away_here(app, user, end).await?;
     if let Some(cluster) = &app.cluster {
-        cluster.command(told).await?;
+        cluster.command(entry).await?;
     }
     Ok(closed + on_other_nodes)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) ack_seconds: Histogram,
     /// From a message's timestamp until it is queued for this node's clients.
     delivery_seconds: Histogram,
-    pub(crate) sent_away: Counter,
+    pub(crate) draining_notices: Counter,
     /// Messages and edits that rules on their text refused, masked or flagged.
     pub(crate) refused_by_rules: Counter,
     pub(crate) masked_by_rules: Counter,
@@ -63,7 +63,7 @@ impl Metrics {
             messages_out: Tally::new(counter!("roomful_messages_out_total")),
             ack_seconds: histogram!("roomful_ack_seconds"),
             delivery_seconds: histogram!("roomful_delivery_seconds"),
-            sent_away: counter!("roomful_sent_away_total"),
+            draining_notices: counter!("roomful_draining_notices_total"),
             refused_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "refuse"),
             masked_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "mask"),
             flagged_by_rules: counter!("roomful_moderation_rule_matches_total", "action" => "flag"),

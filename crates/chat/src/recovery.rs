@@ -40,7 +40,7 @@ impl SessionRegistry {
             .map(|(key, told)| (*key, *told))
             .collect();
         for (key, (owner, end)) in waiting {
-            tell(app, key, owner, end).await?;
+            store_end(app, key, owner, end).await?;
             self.unended.lock().remove(&key);
         }
         Ok(())
@@ -179,14 +179,14 @@ pub(crate) async fn end(app: &App, me: &Session, reason: Reason) {
     } else {
         End::Over
     };
-    if let Err(error) = tell(app, key, me.serial, end).await {
+    if let Err(error) = store_end(app, key, me.serial, end).await {
         tracing::debug!(%error, "failed to store the end of a session, retrying later");
         app.recovery.end_later(key, me.serial, end);
     }
 }
 
 /// Writes the end of a session. The store ignores it if another connection has taken over.
-async fn tell(app: &App, key: SessionKey, owner: SessionOwner, end: End) -> Result<(), StoreError> {
+async fn store_end(app: &App, key: SessionKey, owner: SessionOwner, end: End) -> Result<(), StoreError> {
     match end {
         End::Over => app.store.end_session(key, owner).await,
         End::Lost(at) => {

@@ -124,9 +124,9 @@ impl ChatServer {
     }
 
     /// How many clients this node has disconnected since its start because it lost its lease.
-    pub fn clients_sent_away(&self) -> u64 {
+    pub fn clients_disconnected(&self) -> u64 {
         let cluster = self.app.cluster.as_ref();
-        cluster.map_or(0, |cluster| cluster.clients_sent_away())
+        cluster.map_or(0, |cluster| cluster.clients_disconnected())
     }
 
     /// Waits until this node has a lease in its cluster, if it is in one.
@@ -149,7 +149,7 @@ impl ChatServer {
                     tracing::debug!(%error, "failed to announce the drain to a client");
                 }
             }
-            app.metrics.sent_away.increment(sockets.len() as u64);
+            app.metrics.draining_notices.increment(sockets.len() as u64);
         })
     }
 

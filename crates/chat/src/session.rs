@@ -57,11 +57,11 @@ pub(crate) struct Session {
     /// The end of the last retry slot, in milliseconds of the monotonic clock, which may wrap around.
     retry_slot: AtomicU32,
     /// Never held across an await. Under it, code may take the lock of the rooms' index, and no other.
-    life: Mutex<Life>,
+    state: Mutex<SessionState>,
     _slot: ConnectionSlot,
 }
 
-struct Life {
+struct SessionState {
     claims: Claims,
     /// The time under which the socket waits for the end of its token.
     expiry_due: i64,
@@ -104,7 +104,7 @@ impl Known {
     }
 }
 
-impl Life {
+impl SessionState {
     fn sees_everyone(&self) -> bool {
         self.claims.sees == Some(Visibility::Everyone)
     }
@@ -160,7 +160,7 @@ impl Session {
             pinged_in: AtomicU32::new(u32::MAX),
             refusals: AtomicU32::new(0),
             retry_slot: AtomicU32::new(0),
-            life: Mutex::new(Life {
+            state: Mutex::new(SessionState {
                 claims,
                 expiry_due: 0,
                 joined: Vec::new(),
@@ -177,16 +177,16 @@ impl Session {
     // ---- the token
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {
-        self.life.lock().claims.name.clone()
+        self.state.lock().claims.name.clone()
     }
 
     pub(crate) fn avatar(&self) -> Option<Arc<str>> {
-        self.life.lock().claims.avatar.clone()
+        self.state.lock().claims.avatar.clone()
     }
 
     /// Takes the stored profile, unless the token is newer.
     pub(crate) fn adopt_profile(&self, stored: &Profile) {
-        let claims = &mut self.life.lock().claims;
+        let claims = &mut self.state.lock().claims;
         let profile = stored.with_claims(claims);
         claims.name = profile.name;
         claims.avatar = profile.avatar;
@@ -194,41 +194,41 @@ impl Session {
 
     /// The user's profile was changed.
     pub(crate) fn set_profile(&self, profile: &Profile) {
-        let claims = &mut self.life.lock().claims;
+        let claims = &mut self.state.lock().claims;
         claims.name.clone_from(&profile.name);
         claims.avatar.clone_from(&profile.avatar);
     }
 
     pub(crate) fn expires_at(&self) -> i64 {
-        self.life.lock().claims.expires_at
+        self.state.lock().claims.expires_at
     }
 
     pub(crate) fn expiry_due(&self) -> i64 {
-        self.life.lock().expiry_due
+        self.state.lock().expiry_due
     }
 
     pub(crate) fn set_expiry_due(&self, at: i64) {
-        self.life.lock().expiry_due = at;
+        self.state.lock().expiry_due = at;
     }
 
     pub(crate) fn issued_at(&self) -> Option<i64> {
-        self.life.lock().claims.issued_at
+        self.state.lock().claims.issued_at
     }
 
     pub(crate) fn allows(&self, room: &RoomName) -> bool {
-        self.life.lock().claims.allows(room.as_str())
+        self.state.lock().claims.allows(room.as_str())
     }
 
     /// Whether the token has the moderator role, which holds in every room.
     pub(crate) fn is_moderator(&self) -> bool {
-        self.life.lock().claims.moderator
+        self.state.lock().claims.moderator
     }
 
     /// Replaces the claims. Removes and returns the rooms that the new ones do not allow.
     pub(crate) fn renew(&self, claims: Claims) -> Vec<RoomRef> {
-        let mut life = self.life.lock();
-        life.claims = claims;
-        let Life { claims, joined, .. } = &mut *life;
+        let mut state = self.state.lock();
+        state.claims = claims;
+        let SessionState { claims, joined, .. } = &mut *state;
         joined
             .extract_if(.., |room| !claims.allows(room.name.as_str()))
             .collect()
@@ -238,7 +238,7 @@ impl Session {
 
     /// The room of this name, if this socket is subscribed.
     pub(crate) fn joined(&self, name: &RoomName) -> Option<RoomRef> {
-        self.life
+        self.state
             .lock()
             .joined
             .iter()
@@ -248,7 +248,7 @@ impl Session {
 
     /// The rooms that this socket is subscribed to.
     pub(crate) fn all_joined(&self) -> Vec<RoomRef> {
-        self.life.lock().joined.clone()
+        self.state.lock().joined.clone()
     }
 
     /// Checks that the socket is subscribed to this room or may subscribe to one more.
@@ -265,14 +265,14 @@ impl Session {
 
     /// How many rooms this socket is subscribed to.
     pub(crate) fn rooms(&self) -> usize {
-        self.life.lock().joined.len()
+        self.state.lock().joined.len()
     }
 
     /// Whether this socket is subscribed to at least one of these rooms.
     pub(crate) fn is_in_any(&self, rooms: &[RoomId]) -> bool {
         !rooms.is_empty()
             && self
-                .life
+                .state
                 .lock()
                 .joined
                 .iter()
@@ -280,47 +280,47 @@ impl Session {
     }
 
     pub(crate) fn forget_room(&self, room: RoomId) {
-        let mut life = self.life.lock();
-        let gone = life
+        let mut state = self.state.lock();
+        let gone = state
             .joined
             .iter()
             .position(|known| known.id == room)
-            .map(|at| life.joined.swap_remove(at));
-        drop(life);
+            .map(|at| state.joined.swap_remove(at));
+        drop(state);
         drop(gone);
     }
 
     pub(crate) fn take_rooms(&self) -> Vec<RoomRef> {
-        std::mem::take(&mut self.life.lock().joined)
+        std::mem::take(&mut self.state.lock().joined)
     }
 
     // ---- recovery
 
     /// The key under which the store remembers the session.
     pub(crate) fn key(&self) -> Option<SessionKey> {
-        self.life.lock().key
+        self.state.lock().key
     }
 
     /// Changes the recovery key; `None` gives up recovery.
     pub(crate) fn set_key(&self, key: Option<SessionKey>) {
-        self.life.lock().key = key;
+        self.state.lock().key = key;
     }
 
     pub(crate) fn set_refused_recovery(&self, refusal: Option<Refusal>) {
-        self.life.lock().refused_recovery = refusal;
+        self.state.lock().refused_recovery = refusal;
     }
 
     /// Why the client did not get its earlier session back. `None` if it did, or did not ask.
     pub(crate) fn refused_recovery(&self) -> Option<Refusal> {
-        self.life.lock().refused_recovery
+        self.state.lock().refused_recovery
     }
 
     pub(crate) fn set_restored(&self, rooms: PendingJoin, seen: LogPosition) {
-        self.life.lock().restored = Some(Box::new((rooms, seen)));
+        self.state.lock().restored = Some(Box::new((rooms, seen)));
     }
 
     pub(crate) fn take_restored(&self) -> Option<Box<(PendingJoin, LogPosition)>> {
-        self.life.lock().restored.take()
+        self.state.lock().restored.take()
     }
 
     // ---- presence
@@ -328,11 +328,11 @@ impl Session {
     /// Keeps the user's stored status until presence takes it.
     pub(crate) fn recall(&self, recalled: Recalled) {
         // The default status needs no memory.
-        self.life.lock().recalled = (recalled.choice != Choice::default()).then(|| Box::new(recalled));
+        self.state.lock().recalled = (recalled.choice != Choice::default()).then(|| Box::new(recalled));
     }
 
     pub(crate) fn take_recalled(&self) -> Recalled {
-        self.life
+        self.state
             .lock()
             .recalled
             .take()
@@ -342,72 +342,84 @@ impl Session {
     /// Adds users to the socket's presence subscriptions, unseen for now. Returns false, and adds none, if
     /// the total would exceed `most`.
     pub(crate) fn watch(&self, users: &[UserId], most: usize) -> bool {
-        let mut life = self.life.lock();
+        let mut state = self.state.lock();
         let new: Vec<_> = users
             .iter()
-            .filter(|user| life.find_watched(user).is_err())
+            .filter(|user| state.find_watched(user).is_err())
             .cloned()
             .collect();
-        let fits = life.watching.len() + new.len() <= most;
+        let fits = state.watching.len() + new.len() <= most;
         if fits {
-            life.watching.extend(new.into_iter().map(|user| Watched {
+            state.watching.extend(new.into_iter().map(|user| Watched {
                 user,
                 shares: Known::default(),
                 blocked: Known::default(),
             }));
-            life.watching
+            state
+                .watching
                 .sort_unstable_by(|one, other| one.user.cmp(&other.user));
         }
         fits
     }
 
     pub(crate) fn unwatch(&self, users: &[String]) {
-        let mut life = self.life.lock();
-        life.watching
+        let mut state = self.state.lock();
+        state
+            .watching
             .retain(|known| !users.iter().any(|user| **user == *known.user));
     }
 
     pub(crate) fn take_watched(&self) -> Vec<UserId> {
-        let watching = std::mem::take(&mut self.life.lock().watching);
+        let watching = std::mem::take(&mut self.state.lock().watching);
         watching.into_iter().map(|watched| watched.user).collect()
     }
 
     /// The users it is subscribed to.
     pub(crate) fn watched(&self) -> Vec<UserId> {
-        let life = self.life.lock();
-        life.watching.iter().map(|watched| watched.user.clone()).collect()
+        let state = self.state.lock();
+        state
+            .watching
+            .iter()
+            .map(|watched| watched.user.clone())
+            .collect()
     }
 
     /// True if the user sees the presence of all users except those who blocked them.
     pub(crate) fn sees_everyone(&self) -> bool {
-        self.life.lock().sees_everyone()
+        self.state.lock().sees_everyone()
     }
 
     /// Whether it sees the presence of a user it is subscribed to.
     pub(crate) fn sees(&self, user: &str) -> bool {
-        let life = self.life.lock();
-        let watched = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
-        watched.map_or(life.sees_everyone(), |watched| {
-            watched.is_visible(life.sees_everyone())
+        let state = self.state.lock();
+        let watched = state
+            .find_watched(user)
+            .ok()
+            .and_then(|at| state.watching.get(at));
+        watched.map_or(state.sees_everyone(), |watched| {
+            watched.is_visible(state.sees_everyone())
         })
     }
 
     /// Whether it would see the presence of a user it is subscribed to, if there were no blocks.
     pub(crate) fn sees_unless_blocked(&self, user: &str) -> bool {
-        let life = self.life.lock();
-        let watched = life.find_watched(user).ok().and_then(|at| life.watching.get(at));
-        life.sees_everyone() || watched.is_some_and(|watched| watched.shares.holds)
+        let state = self.state.lock();
+        let watched = state
+            .find_watched(user)
+            .ok()
+            .and_then(|at| state.watching.get(at));
+        state.sees_everyone() || watched.is_some_and(|watched| watched.shares.holds)
     }
 
     /// The number of users it is subscribed to.
     pub(crate) fn watched_count(&self) -> usize {
-        self.life.lock().watching.len()
+        self.state.lock().watching.len()
     }
 
     /// Notes whether its user shares a room with a user it is subscribed to, by the read with this number.
     /// Returns whether that changes what it sees.
     pub(crate) fn set_sharing(&self, user: &str, shares: bool, read: u64) -> bool {
-        self.life
+        self.state
             .lock()
             .change_watched(user, |watched| watched.shares.learn(shares, read))
     }
@@ -415,7 +427,7 @@ impl Session {
     /// Notes whether a user it is subscribed to has blocked its user, by the read with this number. Returns
     /// whether that changes what it sees.
     pub(crate) fn set_blocked(&self, user: &str, blocked: bool, read: u64) -> bool {
-        self.life
+        self.state
             .lock()
             .change_watched(user, |watched| watched.blocked.learn(blocked, read))
     }
@@ -483,11 +495,11 @@ impl JoiningSession for Session {
     }
 
     fn remember_room(&self, room: RoomRef) {
-        let mut life = self.life.lock();
-        if !life.joined.iter().any(|known| known.id == room.id) {
+        let mut state = self.state.lock();
+        if !state.joined.iter().any(|known| known.id == room.id) {
             // Most sockets are in one room: no capacity beyond that.
-            life.joined.reserve_exact(1);
-            life.joined.push(room);
+            state.joined.reserve_exact(1);
+            state.joined.push(room);
         }
     }
 

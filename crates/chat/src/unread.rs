@@ -173,7 +173,7 @@ impl UnreadPublisher {
             return;
         }
         if let Some(state) = self.state(room).await {
-            self.tell(user, room, name, &state, true).await;
+            self.send_count(user, room, name, &state, true).await;
         }
     }
 
@@ -185,11 +185,11 @@ impl UnreadPublisher {
                 next.and_then(|(_, id)| Some((id, changed.rooms.remove(&id)?)))
             };
             let Some((id, name)) = due else { return };
-            self.tell_members(id, &name).await;
+            self.send_counts(id, &name).await;
         }
     }
 
-    async fn tell_members(&self, room: RoomId, name: &RoomName) {
+    async fn send_counts(&self, room: RoomId, name: &RoomName) {
         let mut members = self.presence.everyone_in(room, self.most);
         members.retain(|user| !self.unsubscribed_sockets(user, room, name).is_empty());
         if members.is_empty() {
@@ -199,9 +199,9 @@ impl UnreadPublisher {
             return;
         };
         let state = &state;
-        let tell = |user: UserId| async move { self.tell(&user, room, name, state, false).await };
+        let send_count = |user: UserId| async move { self.send_count(&user, room, name, state, false).await };
         futures_util::stream::iter(members)
-            .for_each_concurrent(COUNTS_AT_A_TIME, tell)
+            .for_each_concurrent(COUNTS_AT_A_TIME, send_count)
             .await;
     }
 
@@ -242,7 +242,7 @@ impl UnreadPublisher {
 
     /// Counts what the user has not read, and sends it to their sockets that are not subscribed to the room.
     /// `read` tells that the user has read on.
-    async fn tell(&self, user: &UserId, room: RoomId, name: &RoomName, state: &RoomState, read: bool) {
+    async fn send_count(&self, user: &UserId, room: RoomId, name: &RoomName, state: &RoomState, read: bool) {
         let sockets = self.unsubscribed_sockets(user, room, name);
         if sockets.is_empty() {
             return;

@@ -13,6 +13,7 @@ mod exposure;
 pub mod fuzzing;
 mod hooks;
 mod http;
+mod http_client;
 mod huge_pages;
 mod import;
 mod in_force;

@@ -29,18 +29,7 @@ impl Api {
 
     /// Makes a call with the key. `path` is relative to `/api/v1`.
     async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let bearer = format!("Bearer {}", self.server.api_key());
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let path = format!("/api/v1{path}");
-        let answer = self.raw(method, &path, &headers, body.as_bytes()).await;
+        let answer = self.server.api(method, path, body).await.unwrap();
         assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
         (answer.status, answer.json())
     }
@@ -967,15 +956,15 @@ async fn the_command_explain_asks_the_running_server() {
             .unwrap()
     };
     let answer = explain(&["--user", "bob", "--seq", "1"]).await;
-    let told = String::from_utf8(answer.stdout).unwrap();
-    assert!(answer.status.success(), "{told}");
-    let committed = told.lines().next().unwrap();
+    let output = String::from_utf8(answer.stdout).unwrap();
+    assert!(answer.status.success(), "{output}");
+    let committed = output.lines().next().unwrap();
     assert!(
         committed.starts_with("committed   20") && committed.ends_with(" by anna"),
-        "{told}"
+        "{output}"
     );
-    assert!(told.contains("last seen   never"), "{told}");
-    assert!(told.contains("finding     No device is connected."), "{told}");
+    assert!(output.contains("last seen   never"), "{output}");
+    assert!(output.contains("finding     No device is connected."), "{output}");
 
     let json = explain(&["--user", "bob", "--seq", "1", "--json"]).await;
     let whole: Value = serde_json::from_slice(&json.stdout).unwrap();

@@ -178,13 +178,13 @@ async fn a_killed_migration_resumes_and_the_server_runs_on_its_result() {
     assert!(!killed.wait().unwrap().success(), "the kill came too late");
     unblock_entries(&url);
     let done = command(&data, &args).output().unwrap();
-    let (said, told) = (
+    let (said, errors) = (
         String::from_utf8_lossy(&done.stdout),
         String::from_utf8_lossy(&done.stderr),
     );
-    assert!(done.status.success(), "{told}");
+    assert!(done.status.success(), "{errors}");
     assert!(said.contains("Copied and verified 10 rows"), "{said}");
-    assert!(told.contains("entries: 3 compared"), "{told}");
+    assert!(errors.contains("entries: 3 compared"), "{errors}");
 
     let config = config.env("ROOMFUL_STORE_URL", &url);
     let server = ServerProcess::start_with(config).await.unwrap();

@@ -29,7 +29,7 @@ async fn say(socket: Socket, event: Event) {
 }
 
 /// Runs while the socket is still in its rooms.
-fn tell_others(socket: &Socket, reason: Reason) {
+fn emit_left(socket: &Socket, reason: Reason) {
     for room in socket.rooms() {
         let left = json!({ "room": room, "who": socket.id().as_str(), "reason": reason.as_str() });
         let _ = socket.to(&room).emit("left", &left);
@@ -43,7 +43,7 @@ async fn main() -> std::io::Result<()> {
         .of("/")
         .on("join", join)
         .on("say", say)
-        .on_disconnecting(tell_others);
+        .on_disconnecting(emit_left);
     let address = std::env::args().nth(1);
     server
         .listen(address.as_deref().unwrap_or("127.0.0.1:3000"))

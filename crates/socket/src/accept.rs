@@ -3,6 +3,7 @@
 //! after an upgrade.
 
 use std::{
+    borrow::Borrow,
     future::Future,
     io,
     net::SocketAddr,
@@ -108,9 +109,11 @@ struct Accepted {
 /// [`HttpLimits::shutdown_timeout`]. Upgraded connections stay open: end them with
 /// [`crate::WebSocketServer::close`].
 ///
+/// A shared listener, such as an `Arc`, stays open until its last owner drops it.
+///
 /// Requests without exactly one `Host` header get 400 (RFC 9112, section 3.2).
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Borrow<TcpListener>,
     router: Router,
     limits: HttpLimits,
     shutdown: impl Future<Output = ()>,
@@ -118,10 +121,11 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(());
     let acceptor = Arc::new(Acceptor::new(router, limits));
     tokio::pin!(shutdown);
+    let socket: &TcpListener = listener.borrow();
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
+            accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     // A panic costs this connection only.
                     let _ = catch_sync("accept loop", || acceptor.accept(stream, peer, &stopped));

@@ -62,8 +62,8 @@ impl Scene {
                 let mut client = WsClient::connect(address, WEBSOCKET, &[]).await.unwrap();
                 client.send_text("40").await.unwrap();
                 // The open packet, then the CONNECT answer.
-                hear(&mut client, "0").await;
-                hear(&mut client, "40").await;
+                expect_frame(&mut client, "0").await;
+                expect_frame(&mut client, "40").await;
                 crowd.push(client);
             }
             crowd
@@ -123,7 +123,7 @@ impl Scene {
         };
         self.count(send, move |mut client| async move {
             for _ in 0..messages {
-                hear(&mut client, "42[\"news\"").await;
+                expect_frame(&mut client, "42[\"news\"").await;
             }
             client
         })
@@ -139,7 +139,7 @@ impl Scene {
                         .send_text(r#"427["echo",{"text":"Hello, you"}]"#)
                         .await
                         .unwrap();
-                    hear(&mut client, "437").await;
+                    expect_frame(&mut client, "437").await;
                 }
                 client
             },
@@ -151,7 +151,7 @@ impl Scene {
         self.count(
             |_| (),
             |mut client| async move {
-                hear(&mut client, "2").await;
+                expect_frame(&mut client, "2").await;
                 client.send_text("3").await.unwrap();
                 client
             },
@@ -160,7 +160,7 @@ impl Scene {
 }
 
 /// The next message that starts like this. Answers heartbeats on the way.
-async fn hear(client: &mut WsClient, begin: &str) {
+async fn expect_frame(client: &mut WsClient, begin: &str) {
     loop {
         let frame = client.recv_within(PATIENCE).await.unwrap();
         match &frame {

@@ -91,10 +91,10 @@ async fn concurrent_emits_arrive_whole_and_in_order() {
 /// Serves on `runtime` while it lives. Returns the address.
 fn serve_in(runtime: &Runtime, server: &WebSocketServer) -> std::net::SocketAddr {
     let router = server.router();
-    let (told, address) = mpsc::sync_channel(1);
+    let (address_sender, address) = mpsc::sync_channel(1);
     runtime.spawn(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        told.send(listener.local_addr().unwrap()).unwrap();
+        address_sender.send(listener.local_addr().unwrap()).unwrap();
         serve(listener, router, HttpLimits::default(), std::future::pending()).await;
     });
     address.recv_timeout(PATIENCE).unwrap()
@@ -126,7 +126,7 @@ fn connections_survive_the_runtime_of_their_flush_worker() {
         }
         staying
     });
-    let mut hear = |what: &str| {
+    let mut expect_frame = |what: &str| {
         clients.block_on(async {
             for client in &mut staying {
                 assert_eq!(text(client).await, what);
@@ -134,15 +134,15 @@ fn connections_survive_the_runtime_of_their_flush_worker() {
         });
     };
     root.emit("n", &0).unwrap();
-    hear("42[\"n\",0]");
+    expect_frame("42[\"n\",0]");
     first.shutdown_timeout(PATIENCE);
     root.emit("n", &1).unwrap();
-    hear("42[\"n\",1]");
+    expect_frame("42[\"n\",1]");
     // New sessions start workers again.
     clients.block_on(async {
         let mut newcomer = connect(late).await;
         root.emit("n", &2).unwrap();
         assert_eq!(text(&mut newcomer).await, "42[\"n\",2]");
     });
-    hear("42[\"n\",2]");
+    expect_frame("42[\"n\",2]");
 }

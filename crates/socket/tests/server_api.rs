@@ -124,8 +124,9 @@ async fn a_leaving_socket_still_has_its_rooms_in_the_disconnecting_handler() {
                 })
                 .on_disconnecting(move |socket, reason| {
                     // An event still reaches the other members of its rooms.
-                    let told = socket.to("blue").emit("left", socket.id().as_str()).unwrap();
-                    left.try_send((socket.rooms().len(), Some(told), reason)).unwrap();
+                    let emitted = socket.to("blue").emit("left", socket.id().as_str()).unwrap();
+                    left.try_send((socket.rooms().len(), Some(emitted), reason))
+                        .unwrap();
                     assert_eq!(socket.join("red"), Joined::Disconnected);
                 })
                 .on_disconnect(move |socket: Socket, reason| {

@@ -45,7 +45,7 @@ impl Counters {
     }
 }
 
-async fn hear(client: &mut WsClient, begin: &str) {
+async fn expect_frame(client: &mut WsClient, begin: &str) {
     let frame = client.recv_within(PATIENCE).await.unwrap();
     assert!(
         matches!(&frame, Frame::Text(text) if text.starts_with(begin)),
@@ -78,9 +78,9 @@ async fn stopped_readers_hold_a_bounded_outbox_and_harm_no_other_client() {
     for _ in 0..STOPPED {
         let path = "/socket.io/?EIO=4&transport=websocket";
         let mut client = WsClient::connect_narrow(address, path, &[]).await.unwrap();
-        hear(&mut client, "0").await;
+        expect_frame(&mut client, "0").await;
         client.send_text("40").await.unwrap();
-        hear(&mut client, "40").await;
+        expect_frame(&mut client, "40").await;
         stopped.push(client);
     }
     counters.look();

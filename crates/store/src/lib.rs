@@ -14,12 +14,14 @@
 //! | `append`, `group_commit` | the rules of an append, and the batches of writes, for both engines |
 //! | `sqlite` | the embedded engine: one writer thread, a few readers |
 //! | `postgres` | the engine for several nodes |
+//! | `any_certificate` | TLS to a server whose name needs no proof |
 //! | `migrate` | migration from SQLite to PostgreSQL |
 //! | `schema` | schema versions, and who may write a schema |
 //! | `personal_data` | exports and erasures of users, for both engines |
 //! | `unread`, `watermark_file`, `numbers`, `queue`, `metrics` | parts that the engines share |
 //! | `contract` | the test suite of every engine |
 
+mod any_certificate;
 mod append;
 mod audit;
 mod caller;
@@ -54,6 +56,7 @@ mod trim;
 mod unread;
 mod watermark_file;
 
+pub use any_certificate::AnyCertificate;
 pub use audit::{AuditEntry, AuditPage, AuditRecord};
 pub use caller::Caller;
 pub use catch_up::{CatchUp, CaughtUp};

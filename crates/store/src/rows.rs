@@ -182,6 +182,16 @@ impl Entry {
     }
 }
 
+/// How many of the first entries fit into a page of `max_bytes`. The first one always does.
+pub(crate) fn count_fitting<'a>(entries: impl Iterator<Item = &'a Entry>, max_bytes: usize) -> usize {
+    let mut bytes = 0usize;
+    let fits = |(at, entry): &(usize, &Entry)| {
+        bytes = bytes.saturating_add(entry.bytes());
+        *at == 0 || bytes <= max_bytes
+    };
+    entries.enumerate().take_while(fits).count()
+}
+
 /// Later changes of a message. The default stands for an unchanged message, and for entries of other kinds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageState {

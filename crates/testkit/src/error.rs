@@ -59,7 +59,7 @@ pub enum Error {
 
 impl Error {
     /// Wraps an I/O error with the operation that failed.
-    pub(crate) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
 }

@@ -235,3 +235,25 @@ pub async fn request(
         .request(method, path, &all, body)
         .await
 }
+
+/// Makes a call of the HTTP API on a connection of its own, with this key. `path` is relative to `/api/v1`. A
+/// body of null sends none.
+pub async fn call_api(
+    addr: SocketAddr,
+    key: &str,
+    method: &str,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<Answer, Error> {
+    let bearer = format!("Bearer {key}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    request(addr, method, &format!("/api/v1{path}"), &headers, body.as_bytes()).await
+}

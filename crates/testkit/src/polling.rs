@@ -46,23 +46,23 @@ impl PollingSession {
     /// # Errors
     /// [`Error::ConnectRefused`] with `{message, data}` when the server answers `CONNECT_ERROR`.
     pub async fn connect(nodes: &[SocketAddr], seed: u64, auth: &Value) -> Result<(Self, Value), Error> {
-        let mut road = Road {
+        let mut connection = PollConnection {
             nodes: nodes.to_vec(),
             path: PATH.to_owned(),
             rng: StdRng::seed_from_u64(seed),
         };
-        let opened = road.request("GET", b"").await?;
+        let opened = connection.request("GET", b"").await?;
         let handshake = opened.strip_prefix('0').map(serde_json::from_str::<Value>);
         let Some(Ok(handshake)) = handshake else {
             return Err(Error::Protocol(format!("this is no open packet: {opened:?}")));
         };
         let sid = handshake["sid"].as_str().unwrap_or_default();
-        road.path = format!("{PATH}&sid={sid}");
+        connection.path = format!("{PATH}&sid={sid}");
         let (outgoing, to_send) = mpsc::channel(WAITING);
         let (came, incoming) = mpsc::channel(WAITING);
         let mut tasks = JoinSet::new();
-        tasks.spawn(send(road.fork(), to_send, came.clone()));
-        tasks.spawn(receive(road, came, outgoing.clone()));
+        tasks.spawn(send(connection.fork(), to_send, came.clone()));
+        tasks.spawn(receive(connection, came, outgoing.clone()));
         let mut session = Self {
             incoming,
             outgoing,
@@ -133,13 +133,13 @@ impl PollingSession {
 }
 
 /// Where requests go.
-struct Road {
+struct PollConnection {
     nodes: Vec<SocketAddr>,
     path: String,
     rng: StdRng,
 }
 
-impl Road {
+impl PollConnection {
     fn fork(&mut self) -> Self {
         Self {
             nodes: self.nodes.clone(),
@@ -165,7 +165,11 @@ impl Road {
     }
 }
 
-async fn send(mut road: Road, mut to_send: mpsc::Receiver<String>, came: mpsc::Sender<Result<Packet, End>>) {
+async fn send(
+    mut connection: PollConnection,
+    mut to_send: mpsc::Receiver<String>,
+    came: mpsc::Sender<Result<Packet, End>>,
+) {
     while let Some(mut payload) = to_send.recv().await {
         while payload.len() < FILL
             && let Ok(more) = to_send.try_recv()
@@ -173,7 +177,7 @@ async fn send(mut road: Road, mut to_send: mpsc::Receiver<String>, came: mpsc::S
             payload.push(SEPARATOR);
             payload.push_str(&more);
         }
-        if let Err(error) = road.request("POST", payload.as_bytes()).await {
+        if let Err(error) = connection.request("POST", payload.as_bytes()).await {
             // It fails if the session is gone already.
             let _ = came.send(Err(End::Failed(error.to_string()))).await;
             return;
@@ -181,9 +185,13 @@ async fn send(mut road: Road, mut to_send: mpsc::Receiver<String>, came: mpsc::S
     }
 }
 
-async fn receive(mut road: Road, came: mpsc::Sender<Result<Packet, End>>, pongs: mpsc::Sender<String>) {
+async fn receive(
+    mut connection: PollConnection,
+    came: mpsc::Sender<Result<Packet, End>>,
+    pongs: mpsc::Sender<String>,
+) {
     loop {
-        let taken = match road.request("GET", b"").await {
+        let taken = match connection.request("GET", b"").await {
             Ok(payload) => take(&payload, &came, &pongs).await,
             Err(error) => Err(End::Failed(error.to_string())),
         };

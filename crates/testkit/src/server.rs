@@ -167,6 +167,16 @@ impl ServerProcess {
         API_KEY
     }
 
+    /// Makes a call of the HTTP API with the server's key, see [`http::call_api`].
+    pub async fn api(
+        &self,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<http::Answer, Error> {
+        http::call_api(self.addr, API_KEY, method, path, body).await
+    }
+
     /// Its process id; 0 once it has ended.
     pub fn pid(&self) -> u32 {
         self.child.id().unwrap_or_default()

@@ -95,14 +95,14 @@ fn an_idle_decoder_is_one_word() {
     assert!(size_of::<Decoder>() <= 8, "{}", size_of::<Decoder>());
     let mut decoder = Decoder::default();
     let mut messages = Vec::new();
-    assert_eq!(decoder.held(), 0);
+    assert_eq!(decoder.buffered_bytes(), 0);
     let bytes = [frame(TEXT, b"a"), frame(FIN, b"b"), frame(FIN | TEXT, b"c")].concat();
     for byte in &bytes {
         feed(&mut decoder, &Limits::default(), &[*byte], &mut messages).unwrap();
     }
     assert_eq!(messages.len(), 2);
     assert_eq!(
-        decoder.held(),
+        decoder.buffered_bytes(),
         0,
         "nothing is kept once the messages are complete"
     );
@@ -141,7 +141,11 @@ fn an_announced_length_costs_nothing_until_it_is_sent() {
     )
     .unwrap();
     feed(&mut decoder, &Limits::default(), b"a", &mut messages).unwrap();
-    assert!((1..400).contains(&decoder.held()), "{}", decoder.held());
+    assert!(
+        (1..400).contains(&decoder.buffered_bytes()),
+        "{}",
+        decoder.buffered_bytes()
+    );
 }
 
 /// CVE-2026-48779: one-byte fragments must not cost more than their bytes.
@@ -156,14 +160,18 @@ fn one_byte_fragments_are_coalesced_and_counted() {
     feed(&mut decoder, &limits, &frame(BINARY, b"x"), &mut messages).unwrap();
     for _ in 1..1024 {
         feed(&mut decoder, &limits, &frame(CONTINUATION, b"x"), &mut messages).unwrap();
-        assert!(decoder.held() <= 2000 + 400, "{}", decoder.held());
+        assert!(
+            decoder.buffered_bytes() <= 2000 + 400,
+            "{}",
+            decoder.buffered_bytes()
+        );
     }
     assert_eq!(
         feed(&mut decoder, &limits, &frame(CONTINUATION, b"x"), &mut messages),
         Err(FrameError::TooManyFragments { limit: 1024 })
     );
     assert!(messages.is_empty());
-    assert_eq!(decoder.held(), 0);
+    assert_eq!(decoder.buffered_bytes(), 0);
 }
 
 /// A buffer that grows by doubling stops at the limit.
@@ -179,6 +187,10 @@ fn a_buffer_does_not_grow_beyond_the_limit() {
         for piece in bytes.chunks(6000) {
             feed(&mut decoder, &limits, piece, &mut Vec::new()).unwrap();
         }
-        assert!((9000..10_400).contains(&decoder.held()), "{}", decoder.held());
+        assert!(
+            (9000..10_400).contains(&decoder.buffered_bytes()),
+            "{}",
+            decoder.buffered_bytes()
+        );
     }
 }

@@ -245,11 +245,11 @@ fn a_binary_event_waits_for_its_attachments() {
     let text = r#"52-/admin,7["up",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0},"x"]"#;
     assert!(parser.text(&limits, text).unwrap().is_none());
     assert!(parser.is_reconstructing());
-    assert!(parser.held() > 0);
+    assert!(parser.buffered_bytes() > 0);
     assert!(parser.binary(&limits, b"first").unwrap().is_none());
     let packet = parser.binary(&limits, b"second").unwrap().unwrap();
     assert!(!parser.is_reconstructing());
-    assert_eq!(parser.held(), 0);
+    assert_eq!(parser.buffered_bytes(), 0);
     assert_eq!(encoded(&packet), text);
     let Body::Event {
         name,
@@ -333,5 +333,5 @@ fn deep_nesting_is_harmless() {
 #[test]
 fn an_idle_parser_is_two_words() {
     assert!(size_of::<Parser>() <= 16, "{}", size_of::<Parser>());
-    assert_eq!(Parser::default().held(), 0);
+    assert_eq!(Parser::default().buffered_bytes(), 0);
 }

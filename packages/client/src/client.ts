@@ -183,6 +183,10 @@ export class RoomfulClient {
         moderator: () => this.#connection.roles.includes("moderator"),
         serverNow: this.#connection.serverNow,
         connection: this.#connection.state,
+        listed: async () => {
+          await this.inbox.load();
+          return this.inbox.getSnapshot().rooms.find((row) => row.room === name);
+        },
         counted: (marks) => this.inbox.counted(name, marks),
       });
       this.#rooms.set(name, room);

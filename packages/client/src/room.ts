@@ -69,6 +69,8 @@ export interface RoomOptions {
   /** The server's clock, in milliseconds since 1970. */
   readonly serverNow: () => number;
   readonly connection: Store<ConnectionState>;
+  /** Reads the room's row of the inbox anew; undefined if there is none. */
+  readonly listed: () => Promise<ReadMarks | undefined>;
   /** Called when the user has read on. */
   readonly counted: (marks: ReadMarks) => void;
 }
@@ -514,6 +516,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
         this.#publish();
       }
       this.#joined();
+      // A sync answers no counts.
+      if (!("readSeq" in first)) await this.#recount();
     } catch (thrown) {
       const error = failureOf(thrown);
       if (error.code !== "offline") this.refused(error);
@@ -565,19 +569,27 @@ export class Room extends ObservableStore<RoomSnapshot> {
     return this.#options.request("chat:join", { room: this.name, ...since });
   }
 
-  #took({ readSeq, unread, mentions }: JoinAnswer): void {
+  #took({ readSeq, unread, mentions }: ReadMarks): void {
     this.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
     this.#hasRead({ readSeq, unread, mentions });
   }
 
-  /** Gets the user's mark and counts, which another device may have changed. Events stay in order with it. */
+  /**
+   * Gets the user's mark and counts, which another device may have changed. Repeats a mark, since a join would
+   * make the user a member again who has just left.
+   */
   async #recount(): Promise<void> {
     clearTimeout(this.#recountTimer);
     this.#recountTimer = undefined;
+    const seq = this.getSnapshot().readSeq;
     try {
-      this.#took(await this.#options.request("chat:join", { room: this.name, limit: 0 }));
+      const marks =
+        seq > 0
+          ? await this.#options.request("chat:message_read", { room: this.name, seq })
+          : await this.#options.listed();
+      if (marks) this.#took(marks);
     } catch {
-      // The next join answers them, too.
+      // The next mark or join answers them, too.
     }
   }
 

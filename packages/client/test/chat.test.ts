@@ -179,6 +179,19 @@ test("a message that is deleted or edited while the room is open changes the cou
   expect(row()).toMatchObject({ head: 4, lastMessage: { text: "" } });
 });
 
+test("counting anew does not make a user a member again who has left on another device", async () => {
+  const name = newRoom();
+  const [phone, laptop, bob] = [await joined("ada", name), await joined("ada", name), await joined("bob", name)];
+  await bob.room.send({ text: "one" }).sent;
+  await until(laptop.room, ({ unread }) => unread === 1);
+  laptop.room.markRead();
+  await until(phone.room, ({ readSeq }) => readSeq === 1);
+  await laptop.room.leave();
+  await until(phone.room, ({ joined: inside }) => !inside);
+  const { members } = await server.api("GET", `rooms/${name}/members`);
+  expect(members).toMatchObject([{ userId: "bob" }]);
+});
+
 test("the inbox lists rooms with unread counts, latest first", async () => {
   const [first, second] = [newRoom(), newRoom()];
   for (const name of [first, second]) {

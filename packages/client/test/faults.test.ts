@@ -385,6 +385,7 @@ test("a slow cache does not bring back a message that was deleted meanwhile", as
     serverNow: Date.now,
     connection: connection.state,
     counted: nothing,
+    listed: () => Promise.resolve(undefined),
   });
   connection.connect();
   await until(connection.state, ({ state }) => state === "online");

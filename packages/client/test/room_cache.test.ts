@@ -111,6 +111,7 @@ for (const [code, stays] of [
       serverNow: Date.now,
       connection: new WritableStore<ConnectionState>({ state: "online" }),
       counted: nothing,
+    listed: () => Promise.resolve(undefined),
     });
     await expect(room.join()).rejects.toMatchObject({ failure: { code } });
     expect(room.getSnapshot().error?.code).toBe(code);

@@ -76,7 +76,7 @@ export class RoomfulApi {
   }
 
   /** A page of a room's messages. `allMessages` reads all pages. */
-  messages(room: string, query: Query<"readMessages"> = {}): Promise<Schemas["History"]> {
+  messages(room: string, query: Query<"readMessages"> = {}): Promise<Schemas["HistoryPage"]> {
     return this.#caller.call("GET", path`rooms/${room}/messages` + search(query));
   }
 

@@ -112,7 +112,7 @@ impl Nodes {
     }
 
     /// Restores all connections.
-    pub(super) fn mend(&self) -> Result<(), TortureError> {
+    pub(super) fn heal(&self) -> Result<(), TortureError> {
         for line in &self.lines {
             line.messages.lose(0, 0);
             for proxy in [&line.store, &line.bus, &line.peers] {
@@ -122,7 +122,7 @@ impl Nodes {
         let mended = self
             .network
             .as_ref()
-            .map(|network| block_in_place(|| network.mend()));
+            .map(|network| block_in_place(|| network.heal()));
         mended.unwrap_or(Ok(()))
     }
 

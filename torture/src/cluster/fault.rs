@@ -76,7 +76,7 @@ impl Fault {
         Self::Clients(nemesis::Fault::Cut),
         Self::Clients(nemesis::Fault::HalfOpen),
         Self::Clients(nemesis::Fault::Delay),
-        Self::Clients(nemesis::Fault::Deaf),
+        Self::Clients(nemesis::Fault::PausedReaders),
         Self::Clients(nemesis::Fault::Expire),
         Self::StopNode,
         Self::KillRedis,
@@ -116,7 +116,7 @@ pub(super) struct Noticed {
 }
 
 /// The system that a fault acts on.
-pub(super) struct Field<'a> {
+pub(super) struct FaultTarget<'a> {
     pub(super) run_state: &'a RunState,
     pub(super) client_pool: &'a ClientPool,
     pub(super) nodes: &'a mut Nodes,
@@ -127,12 +127,12 @@ pub(super) struct Field<'a> {
     pub(super) acknowledged: u64,
 }
 
-impl Field<'_> {
+impl FaultTarget<'_> {
     /// Injects the fault, lets clients send messages, and heals it.
-    pub(super) async fn strike(&mut self, fault: Fault) -> Result<Noticed, TortureError> {
+    pub(super) async fn inject(&mut self, fault: Fault) -> Result<Noticed, TortureError> {
         let mut noticed = Noticed::default();
         match fault {
-            Fault::Clients(fault) => self.strike_clients(fault).await?,
+            Fault::Clients(fault) => self.inject_client_fault(fault).await?,
             Fault::StopNode => self.stop_node().await?,
             Fault::KillRedis => {
                 self.nodes.redis.kill9().await?;
@@ -168,8 +168,8 @@ impl Field<'_> {
                     let pause = Duration::from_millis(self.rng.random_range(1..40));
                     line.bus.set(LinkCondition::Slow(pause));
                 }
-                self.hold().await;
-                self.nodes.mend()?;
+                self.wait_delivered().await;
+                self.nodes.heal()?;
             }
         }
         Ok(noticed)
@@ -186,8 +186,8 @@ impl Field<'_> {
         Ok(())
     }
 
-    async fn strike_clients(&mut self, fault: nemesis::Fault) -> Result<(), TortureError> {
-        let mut field = nemesis::Field {
+    async fn inject_client_fault(&mut self, fault: nemesis::Fault) -> Result<(), TortureError> {
+        let mut target = nemesis::FaultTarget {
             run_state: self.run_state,
             client_pool: self.client_pool,
             disk: &Disk::Ordinary,
@@ -195,7 +195,7 @@ impl Field<'_> {
             messages: self.messages,
             acknowledged: self.acknowledged,
         };
-        field.strike(fault).await
+        target.inject(fault).await
     }
 
     async fn stop_node(&mut self) -> Result<(), TortureError> {
@@ -205,7 +205,7 @@ impl Field<'_> {
         let long = self.last().await;
         self.nodes.servers[node].resume()?;
         if long {
-            self.sent_away(&witness, node).await;
+            self.check_disconnected(&witness, node).await;
         }
         Ok(())
     }
@@ -229,12 +229,12 @@ impl Field<'_> {
         if let Some((node, witness)) = witness
             && long
         {
-            self.sent_away(&witness, node).await;
+            self.check_disconnected(&witness, node).await;
         }
         if self.rng.random() {
             self.nodes.tear(cut.behind);
         }
-        self.nodes.mend()?;
+        self.nodes.heal()?;
         Ok(self.nodes.dropped()? - before)
     }
 
@@ -256,7 +256,7 @@ impl Field<'_> {
         noticed.closed = metrics.text();
         self.nodes.servers[node].kill9().await?;
         self.pause(100..1_500).await;
-        self.nodes.mend()?;
+        self.nodes.heal()?;
         noticed.dropped = self.nodes.dropped()? - before;
         Ok(self.nodes.servers[node].restart().await?)
     }
@@ -298,9 +298,9 @@ impl Field<'_> {
     }
 
     /// Checks that the node's lease has ended, and its clients' connections with it.
-    async fn sent_away(&self, witness: &SioClient, node: usize) {
+    async fn check_disconnected(&self, witness: &SioClient, node: usize) {
         if witness.wait_end(FENCED).await.is_err() {
-            self.run_state.trouble(format!(
+            self.run_state.add_problem(format!(
                 "node {node} has had no lease for some time and still has its clients"
             ));
         }
@@ -323,13 +323,13 @@ impl Field<'_> {
             let (said, heads) = (Instant::now(), self.run_state.heads());
             let seen = || self.client_pool.late(&heads).is_empty();
             if !self.run_state.wait_until(RECOVERY, seen).await {
-                self.run_state.trouble(
+                self.run_state.add_problem(
                     "while the bus lost messages, some clients did not see the end of a log".to_owned(),
                 );
             }
             took.push(said.elapsed());
         }
-        self.nodes.mend()?;
+        self.nodes.heal()?;
         Ok(took)
     }
 
@@ -350,7 +350,7 @@ impl Field<'_> {
     }
 
     /// Waits until the fault's messages have got through, up to a limit: some may have to wait for the heal.
-    async fn hold(&self) {
+    async fn wait_delivered(&self) {
         self.run_state.allow(self.messages);
         let enough = || self.run_state.acknowledged() >= self.acknowledged;
         self.run_state.wait_until(nemesis::HOLD, enough).await;

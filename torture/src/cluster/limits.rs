@@ -32,46 +32,46 @@ pub enum Strictness {
 impl Report {
     /// Checks the bounds.
     pub(super) fn check_bounds(&mut self) {
-        let mut troubles = Vec::new();
+        let mut problems = Vec::new();
         for ghost in self.ghosts.iter().filter(|ghost| **ghost > GHOST) {
-            troubles.push(format!(
+            problems.push(format!(
                 "a user of a dead node was shown as online for {ghost:.1?}"
             ));
         }
         for tail in self.lost_tail.iter().filter(|tail| **tail > LOST_TAIL) {
-            troubles.push(format!("a lost tail arrived after {tail:.1?}"));
+            problems.push(format!("a lost tail arrived after {tail:.1?}"));
         }
         if let Some(storm) = &self.storm
             && storm.back.is_none_or(|back| back > STORM)
         {
-            troubles.push(format!(
+            problems.push(format!(
                 "after a storm, all clients were back after {:?}",
                 storm.back
             ));
         }
-        self.common.troubles.extend(troubles);
+        self.common.problems.extend(problems);
     }
 
     /// Checks the targets, at the end of a run: a percentile of few samples is their maximum.
     pub(super) fn check_targets(&mut self) {
-        let mut troubles = Vec::new();
+        let mut problems = Vec::new();
         let mut catch_up: Vec<_> = self.catch_up.iter().map(|(_, took)| *took).collect();
         catch_up.sort_unstable();
         let most = percentile(&catch_up, 99);
         if most >= CATCH_UP_TARGET {
-            troubles.push(format!(
+            problems.push(format!(
                 "up to date after a heal: p99 {most:.2?}, the target is below {CATCH_UP_TARGET:?}"
             ));
         }
         for ghost in self.ghosts.iter().filter(|ghost| **ghost > GHOST_TARGET) {
-            troubles.push(format!(
+            problems.push(format!(
                 "a user of a dead node was shown as online for {ghost:.2?}, the target is {GHOST_TARGET:?}"
             ));
         }
         if let Some(storm) = &self.storm {
-            troubles.extend(storm.misses());
+            problems.extend(storm.misses());
         }
-        self.common.troubles.extend(troubles);
+        self.common.problems.extend(problems);
     }
 }
 
@@ -123,19 +123,19 @@ mod tests {
         }
     }
 
-    fn troubles(mut report: Report, strictness: Strictness) -> Vec<String> {
+    fn problems(mut report: Report, strictness: Strictness) -> Vec<String> {
         report.check_bounds();
         if strictness == Strictness::BoundsAndTargets {
             report.check_targets();
         }
-        report.common.troubles
+        report.common.problems
     }
 
     #[test]
     fn good_figures_are_no_trouble() {
         for strictness in [Strictness::Bounds, Strictness::BoundsAndTargets] {
-            assert_eq!(troubles(good(), strictness), Vec::<String>::new());
-            assert_eq!(troubles(Report::default(), strictness), Vec::<String>::new());
+            assert_eq!(problems(good(), strictness), Vec::<String>::new());
+            assert_eq!(problems(Report::default(), strictness), Vec::<String>::new());
         }
     }
 
@@ -150,7 +150,7 @@ mod tests {
             "a lost tail arrived after 6.1s",
             "after a storm, all clients were back after Some(30.1s)",
         ];
-        assert_eq!(troubles(bad, Strictness::Bounds), expected);
+        assert_eq!(problems(bad, Strictness::Bounds), expected);
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         let mut bad = good();
         bad.storm.as_mut().unwrap().back = None;
         assert_eq!(
-            troubles(bad, Strictness::Bounds),
+            problems(bad, Strictness::Bounds),
             ["after a storm, all clients were back after None"]
         );
     }
@@ -179,7 +179,7 @@ mod tests {
             "in a storm, the store had 201 transactions a second, 100 before; the target is 2 times as many",
             "in a storm, memory grew to 1.31 times its size, the target is 1.3",
         ];
-        assert_eq!(troubles(bad(), Strictness::BoundsAndTargets), expected);
-        assert_eq!(troubles(bad(), Strictness::Bounds), Vec::<String>::new());
+        assert_eq!(problems(bad(), Strictness::BoundsAndTargets), expected);
+        assert_eq!(problems(bad(), Strictness::Bounds), Vec::<String>::new());
     }
 }

@@ -158,7 +158,7 @@ impl Network {
     }
 
     /// Drops nothing any more.
-    pub(super) fn mend(&self) -> Result<(), TortureError> {
+    pub(super) fn heal(&self) -> Result<(), TortureError> {
         self.nft(&["flush", "chain", "ip", "torture", "cuts"], "")
             .map(drop)
     }

@@ -14,7 +14,7 @@ use roomful_testkit::proxy::Proxy;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 
-use super::fault::{Fault, Field};
+use super::fault::{Fault, FaultTarget};
 use super::limits::Strictness;
 use super::network::{Dropped, Tcp};
 use super::nodes::Nodes;
@@ -129,7 +129,7 @@ pub async fn run(options: Options) -> Result<Report, TortureError> {
         }
     }
     run.finish_moderation().await?;
-    run.last_things().await?;
+    run.final_faults().await?;
     run.report.common.took = started.elapsed();
     Ok(run.report)
 }
@@ -175,7 +175,7 @@ impl Run {
                 proxies.push(Proxy::start(addr).await?);
             }
         }
-        let client_pool = ClientPool::gather(&run_state, proxies, options.seed);
+        let client_pool = ClientPool::start(&run_state, proxies, options.seed);
         let poster = Poster {
             run_state: Arc::clone(&run_state),
             users: client_pool.users.clone(),
@@ -216,16 +216,16 @@ impl Run {
 
         self.state.allow(quota / 4);
         let early = base + self.rng.random_range(1..=quota / 8);
-        self.state.reaches(early).await;
+        self.state.wait_acknowledged(early).await;
         if let Some(fault) = next_fault(&mut self.options.faults, round, &mut self.rng) {
             self.report.faults.push(fault);
-            self.strike(fault, quota / 2 - quota / 4, half).await?;
+            self.inject(fault, quota / 2 - quota / 4, half).await?;
             let healed = Instant::now();
             let took = all_up_to_date(&self.state, &self.client_pool, healed).await;
             self.report
                 .catch_up
                 .extend(took.into_iter().map(|took| (fault, took)));
-            self.state.reaches(half).await;
+            self.state.wait_acknowledged(half).await;
             all_up_to_date(&self.state, &self.client_pool, healed).await;
             self.report.settled.push((fault, healed.elapsed()));
             self.wait_ready().await;
@@ -234,20 +234,20 @@ impl Run {
         self.wait_ready().await;
         self.kill(round, quota - quota / 2, half, all).await?;
 
-        if !self.state.reaches(all).await {
+        if !self.state.wait_acknowledged(all).await {
             let now = self.state.acknowledged();
             self.state
-                .trouble(format!("{} messages were never acknowledged", all - now));
+                .add_problem(format!("{} messages were never acknowledged", all - now));
         }
         self.report.common.acknowledged = self.state.acknowledged();
-        (self.report.common.claims, self.report.common.recovered) = self.state.came_back_so_far();
+        (self.report.common.claims, self.report.common.recovered) = self.state.reconnects();
         self.report.lost_messages = self.nodes.lost();
         self.report.polled = self.state.polled_so_far();
         self.audit(round + 1 == self.options.rounds).await
     }
 
-    async fn strike(&mut self, fault: Fault, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
-        let mut field = Field {
+    async fn inject(&mut self, fault: Fault, messages: u64, acknowledged: u64) -> Result<(), TortureError> {
+        let mut target = FaultTarget {
             run_state: &self.state,
             client_pool: &self.client_pool,
             nodes: &mut self.nodes,
@@ -255,7 +255,7 @@ impl Run {
             messages,
             acknowledged,
         };
-        let noticed = field.strike(fault).await?;
+        let noticed = target.inject(fault).await?;
         self.report.lost_tail.extend(noticed.tails);
         self.report.common.count_closed(&noticed.closed);
         self.report.forgotten += noticed.forgotten;
@@ -279,7 +279,7 @@ impl Run {
         };
         self.state.allow(messages);
         let late = half + self.rng.random_range(0..=(all - half) / 2);
-        self.state.reaches(late).await;
+        self.state.wait_acknowledged(late).await;
         let metrics = http::get(self.nodes.servers[victim].addr(), "/metrics").await?;
         self.report.common.count_closed(&metrics.text());
         if let Some(moderation) = &mut self.moderation {
@@ -308,33 +308,33 @@ impl Run {
             (took, seen?)
         };
         self.report.after_kill.extend(took);
-        self.sighted(seen);
+        self.add_sighting(seen);
         Ok(())
     }
 
-    fn sighted(&mut self, seen: Sighting) {
+    fn add_sighting(&mut self, seen: Sighting) {
         self.report.ghosts.extend(seen.ghosts);
         self.report.movers += seen.movers;
         self.report.returners += seen.returners;
         self.report.flaps += seen.flaps.len() as u64;
         for flap in seen.flaps {
-            self.state.trouble(flap);
+            self.state.add_problem(flap);
         }
     }
 
     /// When all is quiet: reads the logs, waits until all devices have them, and checks the laws.
     async fn audit(&mut self, whole: bool) -> Result<(), TortureError> {
-        self.client_pool.end_races();
-        let quiet = || self.client_pool.quiet() && !self.state.owes_notices();
+        self.client_pool.discard_shared_messages();
+        let quiet = || self.client_pool.quiet() && !self.state.has_unposted_notices();
         if !self.state.wait_until(RECOVERY, quiet).await {
             self.state
-                .trouble("some operations were never answered".to_owned());
+                .add_problem("some operations were never answered".to_owned());
         }
         self.wait_ready().await;
         let audits = self.read(whole).await?;
         self.client_pool.wait_for_all(&self.state, &audits).await;
         let events = self.state.recorder.take();
-        self.report.common.hold(&mut self.checker, events, &audits);
+        self.report.common.check_laws(&mut self.checker, events, &audits);
         self.report.common.moderation = self.moderation.as_ref().map(Moderation::report);
         self.check_bounds();
         Ok(())
@@ -343,7 +343,7 @@ impl Run {
     async fn wait_ready(&self) {
         if !self.nodes.ready(RECOVERY).await {
             self.state
-                .trouble("some nodes did not become ready again".to_owned());
+                .add_problem("some nodes did not become ready again".to_owned());
         }
     }
 
@@ -369,7 +369,7 @@ impl Run {
     }
 
     fn check_bounds(&mut self) {
-        self.report.common.troubles = self.state.troubles();
+        self.report.common.problems = self.state.problems();
         self.report.check_bounds();
     }
 
@@ -399,7 +399,7 @@ impl Run {
     }
 
     /// The storm, then the restore of the old backup.
-    async fn last_things(&mut self) -> Result<(), TortureError> {
+    async fn final_faults(&mut self) -> Result<(), TortureError> {
         if self.options.storm > 0 {
             let (clients, seed) = (self.options.storm, self.options.seed);
             let thoroughly = self.options.strictness == Strictness::BoundsAndTargets;
@@ -429,7 +429,7 @@ impl Run {
                 "after an old backup, some clients got no reset: {:?}",
                 self.client_pool.not_reset()
             );
-            self.report.common.troubles.push(trouble);
+            self.report.common.problems.push(trouble);
         }
         Ok(())
     }
@@ -469,7 +469,7 @@ async fn all_up_to_date(run_state: &RunState, client_pool: &ClientPool, since: I
         }
         let another = || done(client_pool).any(|device| !took.contains_key(&device));
         if !run_state.wait_until(RECOVERY, another).await {
-            run_state.trouble(format!(
+            run_state.add_problem(format!(
                 "after a heal or a kill, some devices did not catch up: {}",
                 client_pool.shortfalls(&heads)
             ));

@@ -29,8 +29,8 @@ const STEADY_THOROUGHLY: Duration = SAYS;
 /// How late the database reports its transactions. A connection reports when a transaction ends and its
 /// last report is a second old. It reports the rest after ten idle seconds (PostgreSQL's
 /// `PGSTAT_MIN_INTERVAL` and `PGSTAT_IDLE_INTERVAL`); only a thorough measurement waits for that.
-const TOLD: Duration = Duration::from_millis(1_500);
-const TOLD_THOROUGHLY: Duration = Duration::from_secs(12);
+const STATS_DELAY: Duration = Duration::from_millis(1_500);
+const STATS_DELAY_THOROUGHLY: Duration = Duration::from_secs(12);
 /// Deadline for all clients to arrive first, and to come back.
 const ARRIVAL: Duration = Duration::from_mins(2);
 const CONNECT: Duration = Duration::from_secs(20);
@@ -73,13 +73,13 @@ pub(super) async fn storm(
     thoroughly: bool,
 ) -> Result<Storm, TortureError> {
     let (told, steady) = if thoroughly {
-        (TOLD_THOROUGHLY, STEADY_THOROUGHLY)
+        (STATS_DELAY_THOROUGHLY, STEADY_THOROUGHLY)
     } else {
-        (TOLD, STEADY)
+        (STATS_DELAY, STEADY)
     };
     let presence = Arc::new(Presence::default());
     let (drop_all, drops) = watch::channel(0);
-    let _guests = gather(nodes, secret, clients, seed, &presence, &drops).await;
+    let _guests = connect_guests(nodes, secret, clients, seed, &presence, &drops).await;
     let all = |presence: &Presence| presence.here.load(Ordering::SeqCst) >= clients;
     wait(ARRIVAL, || all(&presence)).await;
     sleep(told).await;
@@ -119,7 +119,7 @@ pub(super) async fn storm(
 }
 
 /// Connects clients one after the other. They disconnect when the returned value is dropped.
-async fn gather(
+async fn connect_guests(
     nodes: &Nodes,
     secret: &'static str,
     clients: usize,
@@ -240,14 +240,14 @@ impl Guest {
                             self.join(&mut session).await;
                         }
                     }
-                    Incoming::Packet(packet) => self.hear(&packet.data),
+                    Incoming::Packet(packet) => self.handle_event(&packet.data),
                 },
             }
         }
         self.presence.here.fetch_sub(usize::from(here), Ordering::SeqCst);
     }
 
-    fn hear(&mut self, args: &Value) {
+    fn handle_event(&mut self, args: &Value) {
         let last = args.as_array().and_then(|args| args.last());
         if let (Some((_, offset)), Some(Value::String(last))) = (&mut self.claim, last) {
             *offset = Some(last.clone());

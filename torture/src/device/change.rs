@@ -14,7 +14,7 @@ impl Device {
         if let Some(change) = self.redo.pop_front() {
             return self.change(line, change).await;
         }
-        let Some(mine) = self.recall() else { return };
+        let Some(mine) = self.pick_recent() else { return };
         self.made += 1;
         let client_id = format!("{}-{}", self.status.name, self.made);
         let own = self.rng.random_range(0..10);

@@ -78,7 +78,7 @@ impl Shared {
             sleep(REST).await;
         }
         self.run_state
-            .trouble(format!("{method} {path} was never answered: {last}"));
+            .add_problem(format!("{method} {path} was never answered: {last}"));
         None
     }
 
@@ -96,7 +96,7 @@ impl Shared {
         }
         let (status, text) = (reply.status, &reply.text);
         self.run_state
-            .trouble(format!("{method} {path} is answered {status} {text}"));
+            .add_problem(format!("{method} {path} is answered {status} {text}"));
         None
     }
 

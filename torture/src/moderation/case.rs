@@ -8,13 +8,13 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::desk::Desk;
+use super::erasure_checks;
 use super::judge::seq_of;
 use super::laws::erasure::{self, Messages};
 use super::laws::sanction::{self, Entry, Lift, Sanction};
 use super::mark::Mark;
-use super::places;
 use super::shared::{ROOM, Shared};
+use super::user_state::UserState;
 use super::violation::SanctionKind;
 use super::writer::Writer;
 use crate::answer::name;
@@ -52,7 +52,7 @@ pub(super) struct Case<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) number: u32,
     pub(super) rng: StdRng,
-    desk: Arc<Desk>,
+    user_state: Arc<UserState>,
 }
 
 impl<'a> Case<'a> {
@@ -61,19 +61,20 @@ impl<'a> Case<'a> {
             shared,
             number,
             rng,
-            desk: Arc::default(),
+            user_state: Arc::default(),
         }
     }
 
     /// Runs the case. `None` if it could not be carried out, which is a trouble.
     pub(super) async fn run(&mut self, act: Act) -> Option<()> {
         let after = self.shared.mark_log(&mut self.rng).await?;
-        let (shared, desk) = (Arc::clone(self.shared), Arc::clone(&self.desk));
-        let writer = Writer::new(shared, self.number, desk, self.rng.random());
+        let (shared, user_state) = (Arc::clone(self.shared), Arc::clone(&self.user_state));
+        let writer = Writer::new(shared, self.number, user_state, self.rng.random());
         let mut writing = JoinSet::new();
         writing.spawn(writer.run());
         let early = self.rng.random_range(1..=EARLY);
-        self.wait("wrote nothing", |desk| desk.stored() >= early).await?;
+        self.wait("wrote nothing", |user_state| user_state.stored() >= early)
+            .await?;
         match act {
             Act::Impose { kind, everywhere } => {
                 let sanction = self.impose(kind, everywhere).await?;
@@ -91,23 +92,24 @@ impl<'a> Case<'a> {
     }
 
     /// Waits for what the user has tried. `None` if that does not come, which is a trouble.
-    async fn wait(&self, otherwise: &str, reached: impl Fn(&Desk) -> bool) -> Option<()> {
+    async fn wait(&self, otherwise: &str, reached: impl Fn(&UserState) -> bool) -> Option<()> {
         let run_state = &self.shared.run_state;
-        if run_state.wait_until(RECOVERY, || reached(&self.desk)).await {
+        if run_state.wait_until(RECOVERY, || reached(&self.user_state)).await {
             return Some(());
         }
-        run_state.trouble(format!("the user of case {} {otherwise}", self.number));
+        run_state.add_problem(format!("the user of case {} {otherwise}", self.number));
         None
     }
 
     /// Waits until the user has tried a few more things.
     async fn wait_for_attempts(&mut self) -> Option<()> {
-        let enough = self.desk.count() + self.rng.random_range(1..=LATE);
-        self.wait("tries nothing", |desk| desk.count() >= enough).await
+        let enough = self.user_state.count() + self.rng.random_range(1..=LATE);
+        self.wait("tries nothing", |user_state| user_state.count() >= enough)
+            .await
     }
 
     async fn end(&self, mut writing: JoinSet<()>) {
-        self.desk.end();
+        self.user_state.end();
         while writing.join_next().await.is_some() {}
     }
 
@@ -166,7 +168,7 @@ impl<'a> Case<'a> {
                 .call_for(&mut self.rng, ("DELETE", path), &Value::Null, &[200, 404])
                 .await?;
             let acked = shared.tick();
-            let writes = |desk: &Desk| desk.has_sent_since(acked);
+            let writes = |user_state: &UserState| user_state.has_sent_since(acked);
             if is_certain {
                 // If this fails, the check says more.
                 self.wait("does not write again after the end of a ban or a mute", writes)
@@ -175,7 +177,11 @@ impl<'a> Case<'a> {
             }
             // A call without an answer may have imposed it again.
             let patience = RECOVERY / 10;
-            if shared.run_state.wait_until(patience, || writes(&self.desk)).await {
+            if shared
+                .run_state
+                .wait_until(patience, || writes(&self.user_state))
+                .await
+            {
                 return Some(acked);
             }
         }
@@ -192,7 +198,7 @@ impl<'a> Case<'a> {
                 client_id: is_message(entry).then(|| name(&entry["clientId"])),
             })
             .collect();
-        let found = sanction::check(self.number, sanction, &self.desk.attempts(), &entries);
+        let found = sanction::check(self.number, sanction, &self.user_state.attempts(), &entries);
         self.shared.violate(found);
         Some(())
     }
@@ -200,7 +206,7 @@ impl<'a> Case<'a> {
     /// Erases the user, sometimes after other calls about the user. Answers when it was acknowledged.
     async fn erase(&mut self, messages: Messages) -> Option<u64> {
         self.prepare().await?;
-        self.desk.erases();
+        self.user_state.erases();
         let (user, how) = (Mark::user(self.number), messages.text());
         let path = format!("/users/{user}?messages={how}");
         self.shared
@@ -245,11 +251,11 @@ impl<'a> Case<'a> {
 
     async fn check_erasure(&mut self, messages: Messages, acked: u64, after: u64) -> Option<()> {
         let shared = self.shared;
-        let attempts = self.desk.attempts();
+        let attempts = self.user_state.attempts();
         shared.violate(erasure::check_attempts(self.number, acked, &attempts));
         let end = shared.mark_log(&mut self.rng).await?;
         let log = shared.read_log(&mut self.rng, after, end).await?;
-        places::check_log(shared, &log);
+        erasure_checks::check_log(shared, &log);
         if messages == Messages::Anonymise {
             let sent = log.iter().filter(|entry| is_message(entry));
             let texts: BTreeMap<u64, &str> = sent
@@ -257,8 +263,8 @@ impl<'a> Case<'a> {
                 .collect();
             shared.violate(erasure::check_texts(self.number, &attempts, &texts));
         }
-        places::check_calls(shared, &mut self.rng, self.number).await?;
-        places::check_audit(shared, &mut self.rng, 1).await
+        erasure_checks::check_calls(shared, &mut self.rng, self.number).await?;
+        erasure_checks::check_audit(shared, &mut self.rng, 1).await
     }
 }
 

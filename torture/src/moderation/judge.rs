@@ -33,7 +33,7 @@ impl Shared {
             sleep(REST).await;
         }
         self.run_state
-            .trouble(format!("no node shows the log of {ROOM} up to {upto}"));
+            .add_problem(format!("no node shows the log of {ROOM} up to {upto}"));
         None
     }
 

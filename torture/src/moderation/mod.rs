@@ -32,16 +32,16 @@
 mod attempt;
 mod backend;
 mod case;
-mod desk;
+mod erasure_checks;
 mod judge;
 mod laws;
 mod mark;
-mod places;
 mod report;
 mod rotation;
 mod setup;
 mod shared;
 mod slots;
+mod user_state;
 mod violation;
 mod writer;
 
@@ -151,14 +151,14 @@ impl Moderation {
         drop(orders);
         let ending = async { while tasks.join_next().await.is_some() {} };
         if timeout(3 * RECOVERY, ending).await.is_err() {
-            run_state.trouble("the moderation did not come to an end".to_owned());
+            run_state.add_problem("the moderation did not come to an end".to_owned());
         }
         let missing = shared.report.lock().missing().join(", ");
         if !missing.is_empty() {
-            run_state.trouble(format!("the run had no {missing}"));
+            run_state.add_problem(format!("the run had no {missing}"));
         }
         if check_places(&shared, &mut rng).await.is_none() {
-            run_state.trouble("not all places were checked for erased users".to_owned());
+            run_state.add_problem("not all places were checked for erased users".to_owned());
         }
         storage.check(&shared).await?;
         let report = shared.report.lock().clone();
@@ -169,11 +169,11 @@ impl Moderation {
 async fn check_places(shared: &Shared, rng: &mut StdRng) -> Option<()> {
     let end = shared.mark_log(rng).await?;
     let log = shared.read_log(rng, 0, end).await?;
-    places::check_log(shared, &log);
-    places::check_audit(shared, rng, usize::MAX).await?;
+    erasure_checks::check_log(shared, &log);
+    erasure_checks::check_audit(shared, rng, usize::MAX).await?;
     let erased: Vec<u32> = shared.erased.lock().keys().copied().collect();
     for case in erased {
-        places::check_calls(shared, rng, case).await?;
+        erasure_checks::check_calls(shared, rng, case).await?;
     }
     Some(())
 }

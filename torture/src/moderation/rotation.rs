@@ -56,7 +56,7 @@ impl Rotation {
             };
             if let Err(error) = self.rotate(at, order).await {
                 let run_state = &self.shared.run_state;
-                return run_state.trouble(format!("a rotation failed: {error}"));
+                return run_state.add_problem(format!("a rotation failed: {error}"));
             }
             at = 1 - at;
         }

@@ -13,10 +13,10 @@ use tokio::time::{sleep, timeout};
 
 use super::REST;
 use super::attempt::{Action, Attempt};
-use super::desk::Desk;
 use super::mark::Mark;
 use super::shared::{ROOM, Shared, code_of};
 use super::slots::Secret;
+use super::user_state::UserState;
 use crate::answer::{number, split};
 
 /// Timeout of a connection, and of an answer.
@@ -30,7 +30,7 @@ const TOKEN_AGE: u64 = 600;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     case: u32,
-    desk: Arc<Desk>,
+    user_state: Arc<UserState>,
     rng: StdRng,
     /// When the user's token was issued. A later one would make a new user after an erasure.
     issued: u64,
@@ -46,11 +46,11 @@ pub(super) struct Writer {
 struct Lost;
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, case: u32, desk: Arc<Desk>, seed: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, case: u32, user_state: Arc<UserState>, seed: u64) -> Self {
         Self {
             shared,
             case,
-            desk,
+            user_state,
             rng: StdRng::seed_from_u64(seed),
             issued: token::now().saturating_sub(TOKEN_AGE),
             made: 0,
@@ -62,7 +62,7 @@ impl Writer {
 
     /// Runs until the case is over.
     pub(super) async fn run(mut self) {
-        while !self.desk.is_over() {
+        while !self.user_state.is_over() {
             if let Some(client) = self.connect().await {
                 let _ = self.visit(&client).await;
                 client.abort().await;
@@ -82,7 +82,7 @@ impl Writer {
             }
             Ok(Err(Error::ConnectRefused(refused))) => {
                 let code = Name::from(code_of(&refused));
-                if &*code == "unauthorized" && !self.desk.is_erasing() {
+                if &*code == "unauthorized" && !self.user_state.is_erasing() {
                     let slots = &self.shared.setup.token_secrets;
                     self.shared.check_unauthorized(slots, &secret, begun);
                 }
@@ -109,7 +109,7 @@ impl Writer {
 
     async fn visit(&mut self, client: &SioClient) -> Result<(), Lost> {
         let mut joined = false;
-        while !self.desk.is_over() {
+        while !self.user_state.is_over() {
             if !joined {
                 joined = self.join(client).await?;
             }
@@ -227,7 +227,7 @@ impl Writer {
     fn tried(&self, action: Action, begun: u64, outcome: Outcome<Option<Stored>>) {
         let ended = self.shared.tick();
         let refused = matches!(outcome, Outcome::Failed(_));
-        self.desk.add(Attempt {
+        self.user_state.add(Attempt {
             action,
             begun,
             ended,

@@ -52,7 +52,7 @@ impl Discovery {
     }
 
     /// Asks another server next time, since this one may be partitioned from the others.
-    pub(crate) fn distrust(&mut self) {
+    pub(crate) fn skip_current(&mut self) {
         if self.open.take().is_some() && !self.servers.is_empty() {
             self.servers.rotate_left(1);
         }
@@ -94,7 +94,7 @@ impl Discovery {
                 Err(error) => failures.unanswered = Some(error),
             }
         }
-        Err(failures.most_telling())
+        Err(failures.most_specific())
     }
 
     async fn ask(
@@ -158,7 +158,7 @@ impl Failures {
 
     /// A server that accepts the user may answer soon, so its failure comes first: it is an outage. A
     /// refused user comes before unreachable servers.
-    fn most_telling(self) -> BusError {
+    fn most_specific(self) -> BusError {
         let failure = self.unanswered.or(self.refused).or(self.unreachable);
         failure.unwrap_or_else(|| BusError::Unavailable("the URL names no server".into()))
     }

@@ -57,7 +57,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut discovery: Discovery) {
         sleep(PAUSE).await;
         let asked = timeout(shared.options.watch_interval, shared.rediscover.notified()).await;
         if asked.is_ok() {
-            discovery.distrust();
+            discovery.skip_current();
         }
     }
 }

@@ -145,7 +145,7 @@ fn findings(explained: &Explanation, user: &str, seq: u64) -> Vec<String> {
             if member.joined_at > explained.message.committed_at {
                 add("The user joined after the message: it is in the history, and no device was notified.");
             }
-            add(absence(explained));
+            add(absence_reason(explained));
             add(connected_then(explained));
         }
     }
@@ -156,7 +156,7 @@ fn findings(explained: &Explanation, user: &str, seq: u64) -> Vec<String> {
 }
 
 /// Why no device of a member has acknowledged the message.
-fn absence(explained: &Explanation) -> &'static str {
+fn absence_reason(explained: &Explanation) -> &'static str {
     let connected = &explained.connections;
     if connected.is_empty() && explained.missing_nodes.is_empty() {
         return "No device is connected. The message waits for the next join or sync.";

@@ -10,7 +10,7 @@ use crate::{
     detached::run_to_completion,
     error::ChatError,
     events::chat::{MEMBER_JOINED, Removal},
-    handlers::membership::{check_quota, end, start_read, tell_added, tell_others},
+    handlers::membership::{check_quota, emit_membership_change, end, notify_room_added, start_read},
     room::Room,
     server::ChatServer,
     types::UserId,
@@ -85,13 +85,13 @@ pub(super) async fn put(
     let now = app.clock.now_ms();
     let joined = app.store.put_member(room.id, user, role, now).await?;
     let Some(mut joined) = joined else {
-        return Err(app.why_no_member(room.id, user, NO_ROOM).await?);
+        return Err(app.not_member_error(room.id, user, NO_ROOM).await?);
     };
     if joined.newly {
         start_read(app, &mut joined).await?;
         app.presence.enter(user, room.id);
-        tell_others(app, room, MEMBER_JOINED, user, None);
-        tell_added(app, user, &room.name, joined.member.joined_at);
+        emit_membership_change(app, room, MEMBER_JOINED, user, None);
+        notify_room_added(app, user, &room.name, joined.member.joined_at);
         app.presence.membership_changed(user).await;
         app.presence.member_joined(user, room.id).await?;
     }

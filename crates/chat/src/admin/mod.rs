@@ -47,7 +47,7 @@ pub use self::{
     rooms::RoomState,
     users::{Presence, Revoked, UserState},
 };
-pub(crate) use self::{rooms::clear as clear_room, users::revoked_elsewhere};
+pub(crate) use self::{rooms::clear as clear_room, users::apply_remote_revocation};
 pub use crate::presence::device::Device;
 use crate::{
     app::App,

@@ -11,7 +11,7 @@ use crate::{
     detached::run_to_completion,
     error::ChatError,
     events::chat::{ROOM_DELETED, Removal, RoomDeleted},
-    handlers::membership::{end, give_up, tell_removed},
+    handlers::membership::{end, give_up, notify_room_removed},
     recovery,
     room::{Frame, Room},
     server::ChatServer,
@@ -172,7 +172,7 @@ pub(crate) async fn clear(app: &App, room: &Room) {
     app.rooms.detach(room);
     let gone = RoomDeleted { room: &room.name };
     if let Some(frame) = Frame::encode(&app.namespace, ROOM_DELETED, &gone, Class::Durable) {
-        room.tell(&frame, |_| true);
+        room.emit(&frame, |_| true);
     }
     let subscribers = room.unsubscribe_all();
     for subscriber in &subscribers {
@@ -183,7 +183,7 @@ pub(crate) async fn clear(app: &App, room: &Room) {
     for user in app.presence.everyone_in(room.id, usize::MAX) {
         // The deletion's entry in the log may have removed the user just now, and told them.
         if app.presence.leave(&user, room.id) {
-            tell_removed(app, &user, &room.name, Removal::Deleted);
+            notify_room_removed(app, &user, &room.name, Removal::Deleted);
         }
         app.presence.membership_changed(&user).await;
     }

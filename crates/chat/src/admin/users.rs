@@ -10,7 +10,7 @@ use roomful_store::{LogPosition, ProfileChange};
 use super::user_id;
 use crate::{
     app::App,
-    closing::{close_sockets, send_away, sockets_of},
+    closing::{close_sockets, disconnect_everywhere, sockets_of},
     detached::run_to_completion,
     error::ChatError,
     events::{
@@ -82,7 +82,7 @@ impl ChatServer {
         let ids = vec![user.to_string()];
         let profile = app.profiles.one(&user).await?;
         let mut devices: Vec<_> = sockets_of(app, &user).iter().filter_map(Device::of).collect();
-        devices.extend(app.presence.devices_elsewhere(&user).await);
+        devices.extend(app.presence.remote_devices(&user).await);
         let state = app
             .presence
             .states(ids, Some(&user))
@@ -158,10 +158,10 @@ impl ChatServer {
     /// `invalid_request` for an invalid id.
     pub async fn disconnect_user(&self, user: &str) -> Result<usize, ChatError> {
         let (app, user) = (Arc::clone(&self.app), user_id(user)?);
-        let told = Control::Disconnected {
+        let entry = Control::Disconnected {
             user: user.to_string(),
         };
-        run_to_completion(async move { send_away(&app, &user, &told).await }).await
+        run_to_completion(async move { disconnect_everywhere(&app, &user, &entry).await }).await
     }
 
     /// Revokes a user's tokens issued up to now, for as long as the store keeps revocations, and closes their
@@ -180,11 +180,11 @@ impl ChatServer {
             app.store.revoke(&user, before).await?;
             let serial = app.serials.fetch_add(1, Ordering::SeqCst);
             app.last_revocation.fetch_max(serial, Ordering::SeqCst);
-            let told = Control::Revoked {
+            let entry = Control::Revoked {
                 user: user.to_string(),
                 before,
             };
-            let closed = send_away(&app, &user, &told).await?;
+            let closed = disconnect_everywhere(&app, &user, &entry).await?;
             Ok(Revoked { before, closed })
         })
         .await
@@ -193,7 +193,7 @@ impl ChatServer {
 
 /// Applies a revocation by another node, at this position of the log: closes connections with void tokens. A
 /// token that was in use before and is dated even later is void, too: its issuer's clock is ahead.
-pub(crate) fn revoked_elsewhere(app: &Arc<App>, user: &str, before: i64, position: LogPosition) {
+pub(crate) fn apply_remote_revocation(app: &Arc<App>, user: &str, before: i64, position: LogPosition) {
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     app.last_revocation.fetch_max(serial, Ordering::SeqCst);
     let is_void = |session: &Session| {

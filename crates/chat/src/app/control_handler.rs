@@ -37,11 +37,11 @@ impl ControlHandler for App {
             control,
             Control::StatusChosen { .. } | Control::RoomDeleted { .. }
         );
-        let is_mine = self
+        let is_own_incarnation = self
             .cluster
             .as_ref()
-            .is_some_and(|cluster| cluster.is_mine(&entry.user_id));
-        if is_mine && !is_for_all {
+            .is_some_and(|cluster| cluster.is_own_incarnation(&entry.user_id));
+        if is_own_incarnation && !is_for_all {
             return;
         }
         match control {
@@ -55,11 +55,11 @@ impl ControlHandler for App {
                 });
             }
             Control::Revoked { user, before } => {
-                admin::revoked_elsewhere(&self, &user, before, *position);
+                admin::apply_remote_revocation(&self, &user, before, *position);
             }
             Control::StatusChosen { user, shown, seen_at } => {
                 self.presence
-                    .chose_elsewhere(&user.into(), &shown.choice(), seen_at);
+                    .apply_remote_status(&user.into(), &shown.choice(), seen_at);
             }
             Control::Moderated { room, act } => self.moderated(room, act, *position),
             Control::BlockChanged {
@@ -67,10 +67,10 @@ impl ControlHandler for App {
                 blocked,
                 on,
                 at,
-            } => moderation::block_changed_elsewhere(self, user.into(), blocked.into(), on, at),
+            } => moderation::apply_remote_block(self, user.into(), blocked.into(), on, at),
             Control::ProfileChanged { user, at } => {
                 self.profiles.forget(&user);
-                tokio::spawn(async move { profile::changed_elsewhere(&self, user.into(), at).await });
+                tokio::spawn(async move { profile::apply_remote_profile(&self, user.into(), at).await });
             }
             Control::Notified {
                 id,
@@ -99,7 +99,7 @@ impl App {
                 for user in self.presence.everyone_in(room, usize::MAX) {
                     let was_in = self.presence.leave(&user, room);
                     if let Some(name) = name.as_ref().filter(|_| was_in) {
-                        membership::tell_removed(&self, &user, name, Removal::Deleted);
+                        membership::notify_room_removed(&self, &user, name, Removal::Deleted);
                     }
                     self.presence.membership_changed(&user).await;
                 }
@@ -117,7 +117,7 @@ impl App {
             if let Ok(Some(member)) = self.store.member(room, &user).await {
                 self.presence.enter(&user, room);
                 if let Some(name) = self.name_of(room, &user).await {
-                    membership::tell_added(&self, &user, &name, member.joined_at);
+                    membership::notify_room_added(&self, &user, &name, member.joined_at);
                 }
             }
         });
@@ -144,20 +144,20 @@ impl App {
         let user = act.event.user_id.as_deref().map(UserId::from);
         match (act.event.action, room, user) {
             (ModerationAction::Ban, None, Some(user)) => {
-                moderation::banned_elsewhere(self, user, act, position);
+                moderation::apply_remote_ban(self, user, act, position);
             }
             (action, Some(room), user) => {
                 let app = Arc::clone(&self);
                 tokio::spawn(async move {
                     let here = app.rooms.get(room);
-                    moderation::tell_concerned(&app, here.as_deref(), &act).await;
+                    moderation::notify_concerned(&app, here.as_deref(), &act).await;
                 });
                 if let (ModerationAction::Ban, Some(user)) = (action, user) {
                     self.member_left(room, user, Removal::Banned);
                 }
             }
             (_, None, _) => {
-                tokio::spawn(async move { moderation::tell_concerned(&self, None, &act).await });
+                tokio::spawn(async move { moderation::notify_concerned(&self, None, &act).await });
             }
         }
     }
@@ -185,7 +185,7 @@ impl App {
             }
             self.presence.membership_changed(&user).await;
             if let Some(name) = self.name_of(room, &user).await {
-                membership::tell_removed(&self, &user, &name, reason);
+                membership::notify_room_removed(&self, &user, &name, reason);
             }
         });
     }

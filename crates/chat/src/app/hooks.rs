@@ -50,7 +50,7 @@ impl App {
             mentions: &draft.mentions,
             metadata: draft.metadata.as_ref(),
         };
-        if let Some(replacement) = self.ask(hooks, about(sender.user, room, message)).await? {
+        if let Some(replacement) = self.ask(hooks, question(sender.user, room, message)).await? {
             replacement.apply(draft);
         }
         Ok(None)
@@ -83,7 +83,7 @@ impl App {
             mentions: &[],
             metadata: None,
         };
-        let replacement = self.ask(hooks, about(sender.user, room, message)).await?;
+        let replacement = self.ask(hooks, question(sender.user, room, message)).await?;
         if let Some(new) = replacement.and_then(|replacement| replacement.text) {
             *text = new;
         }
@@ -199,7 +199,7 @@ impl App {
             return Err(ChatError::Conflict { seq: recorded.seq });
         }
         // Another node may have stored it. Clients get the entry before the ack.
-        self.follower.reach(room, recorded.seq).await?;
+        self.follower.catch_up_to(room, recorded.seq).await?;
         Ok(Some(recorded))
     }
 
@@ -223,7 +223,7 @@ impl App {
     }
 }
 
-fn about<'a>(user: &'a UserId, room: &'a Room, message: QuestionedMessage<'a>) -> Question<'a> {
+fn question<'a>(user: &'a UserId, room: &'a Room, message: QuestionedMessage<'a>) -> Question<'a> {
     Question {
         event: HookEvent::Send,
         user,

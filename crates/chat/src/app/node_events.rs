@@ -38,7 +38,7 @@ impl NodeEvents for App {
 
     fn room_event(&self, room: RoomId, event: &str, data: &RawValue, mark: Option<(&str, u64)>) {
         if let Some(room) = self.rooms.get(room) {
-            self.tell_room_here(&room, event, data, mark, |_| true);
+            self.emit_to_room_locally(&room, event, data, mark, |_| true);
         }
     }
 
@@ -49,7 +49,7 @@ impl NodeEvents for App {
     }
 
     fn typing(&self, user: &UserId, room: RoomId, typing: bool) {
-        self.typing.changed_elsewhere(user, room, typing);
+        self.typing.apply_remote_typing(user, room, typing);
     }
 
     fn user_presence_changed(&self, user: &str) {
@@ -63,7 +63,7 @@ impl NodeEvents for App {
     }
 
     fn notifications_read(&self, user: &UserId, unread: u64) {
-        self.notifications.read_elsewhere(user, unread);
+        self.notifications.apply_remote_read(user, unread);
     }
 
     fn session_taken_over(&self, user: &str, key: SessionKey) {

@@ -71,7 +71,7 @@ impl Cluster {
 
     fn room_message(&self, id: RoomId, message: RoomMessage<'_>) {
         if let RoomMessage::Entries { epoch, entries } = message {
-            let entries = entries.into_iter().map(|entry| entry.placed(id));
+            let entries = entries.into_iter().map(|entry| entry.into_log_entry(id));
             return self.inbox.push_entries(&epoch, entries);
         }
         let Some(node) = self.events.upgrade() else { return };

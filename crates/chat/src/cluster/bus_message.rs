@@ -130,7 +130,7 @@ impl<'a> BusEntry<'a> {
     }
 
     /// The entry as a node reads it from the log of `room`.
-    pub(super) fn placed(self, room: RoomId) -> LogEntry {
+    pub(super) fn into_log_entry(self, room: RoomId) -> LogEntry {
         let kind = match self.kind {
             Kind::Message => EntryKind::Message,
             Kind::Edit => EntryKind::Edit,

@@ -17,8 +17,8 @@ impl Cluster {
     /// `unavailable`, `internal`: it is unknown whether they will.
     pub(crate) async fn command(&self, control: &Control) -> Result<(), ChatError> {
         let entry = self.control_entry(control).await?;
-        let placed = self.store.append_with_positions(vec![entry.clone()]).await?;
-        if self.announce(entry, &placed) {
+        let result = self.store.append_with_positions(vec![entry.clone()]).await?;
+        if self.announce(entry, &result) {
             return Ok(());
         }
         tracing::error!("the store rejected a control entry");
@@ -33,8 +33,8 @@ impl Cluster {
     pub(crate) async fn remove_room(&self, room: RoomId, name: &RoomName) -> Result<bool, ChatError> {
         let name = name.to_string();
         let entry = self.control_entry(&Control::RoomDeleted { room, name }).await?;
-        let placed = self.store.delete_room_with(room, entry.clone()).await?;
-        Ok(self.announce(entry, &placed))
+        let result = self.store.delete_room_with(room, entry.clone()).await?;
+        Ok(self.announce(entry, &result))
     }
 
     /// Carries out a moderation act in the store, and commands all nodes to take note of it, in one
@@ -44,8 +44,8 @@ impl Cluster {
     /// `unavailable`, `internal`: it is unknown whether the act was carried out.
     pub(crate) async fn moderate(&self, act: ModerationAct, control: &Control) -> Result<bool, ChatError> {
         let entry = self.control_entry(control).await?;
-        let placed = self.store.moderate(act, entry.clone()).await?;
-        Ok(self.announce(entry, &placed))
+        let result = self.store.moderate(act, entry.clone()).await?;
+        Ok(self.announce(entry, &result))
     }
 
     /// Like [`Self::command`], for a command about a user whom this node erases.
@@ -58,8 +58,8 @@ impl Cluster {
         control: &Control,
     ) -> Result<(), ChatError> {
         let entry = self.control_entry(control).await?;
-        let placed = self.store.append_in_erasure(erasure, entry.clone()).await?;
-        self.announce(entry, &placed);
+        let result = self.store.append_in_erasure(erasure, entry.clone()).await?;
+        self.announce(entry, &result);
         Ok(())
     }
 
@@ -69,8 +69,8 @@ impl Cluster {
     }
 
     /// Announces a control entry to all nodes. False if it was not committed.
-    fn announce(&self, entry: NewEntry, placed: &AppendResult) -> bool {
-        let Some(committed) = CommittedEntry::control(entry, placed) else {
+    fn announce(&self, entry: NewEntry, result: &AppendResult) -> bool {
+        let Some(committed) = CommittedEntry::control(entry, result) else {
             return false;
         };
         let epoch = self.store.log_head().epoch;
@@ -79,9 +79,9 @@ impl Cluster {
             self.inbox.poll_now();
             return true;
         }
-        let first_position = placed.first_position;
+        let first_position = result.first_position;
         self.inbox
-            .push_entries(&epoch, [committed.placed(first_position)]);
+            .push_entries(&epoch, [committed.log_entry(first_position)]);
         self.publish_commit(&epoch, first_position, &[committed]);
         true
     }

@@ -71,7 +71,7 @@ impl Lease {
     }
 
     /// Waits until there is a lease.
-    pub(super) async fn held(&self) {
+    pub(super) async fn acquired(&self) {
         // The sender lives as long as `self`.
         let _ = self.term.subscribe().wait_for(|term| term.lasts()).await;
     }
@@ -126,7 +126,7 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
                 renew(&cluster, &*node, asked + usable, answer);
             }
             Ok(Ok(Heartbeat::Expired)) => {
-                lose(&cluster, &*node, "it has expired");
+                end_lease(&cluster, &*node, "it has expired");
                 cluster.lease.begin_incarnation();
                 renewed = None;
                 continue;
@@ -140,7 +140,7 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
         let ends = renewed.map(|at| at + usable);
         let over = ends.is_none_or(BootTime::has_passed);
         if over {
-            lose(&cluster, &*node, "renewing it failed");
+            end_lease(&cluster, &*node, "renewing it failed");
             renewed = None;
         }
         drop(node);
@@ -184,11 +184,11 @@ fn renew(cluster: &Cluster, node: &dyn NodeEvents, ends: BootTime, answer: Heart
     }
 }
 
-fn lose(cluster: &Cluster, node: &dyn NodeEvents, cause: &str) {
+fn end_lease(cluster: &Cluster, node: &dyn NodeEvents, cause: &str) {
     if cluster.lease.end() {
         cluster.leases_lost.increment(1);
         let clients = node.lease_lost();
-        cluster.sent_away.increment(clients);
+        cluster.clients_disconnected.increment(clients);
         tracing::error!(cause, clients, "lost the lease, closed all connections");
     }
 }

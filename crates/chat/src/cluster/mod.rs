@@ -117,7 +117,7 @@ pub(crate) struct Cluster {
     incomplete_until: Mutex<Option<Instant>>,
     leases_lost: Counter,
     /// Clients whose connections this node has closed because it lost its lease.
-    sent_away: Tally,
+    clients_disconnected: Tally,
 }
 
 /// The parts that a [`Cluster`] works with.
@@ -165,7 +165,7 @@ impl Cluster {
             heartbeat_open: AtomicBool::new(false),
             incomplete_until: Mutex::default(),
             leases_lost: counter!("roomful_cluster_leases_lost_total"),
-            sent_away: Tally::new(counter!("roomful_cluster_clients_sent_away_total")),
+            clients_disconnected: Tally::new(counter!("roomful_cluster_clients_disconnected_total")),
         })
     }
 
@@ -212,7 +212,7 @@ impl Cluster {
 
     /// Waits until this node has a lease.
     pub(crate) async fn lease_held(&self) {
-        self.lease.held().await;
+        self.lease.acquired().await;
     }
 
     /// Whether this node has a lease.
@@ -221,8 +221,8 @@ impl Cluster {
     }
 
     /// How many clients this node has disconnected since its start because it lost its lease.
-    pub(crate) fn clients_sent_away(&self) -> u64 {
-        self.sent_away.count()
+    pub(crate) fn clients_disconnected(&self) -> u64 {
+        self.clients_disconnected.count()
     }
 
     /// The name of this node's present incarnation, which no earlier one has had.
@@ -231,7 +231,7 @@ impl Cluster {
     }
 
     /// Whether this incarnation of this node is the registry's `member`.
-    pub(crate) fn is_mine(&self, member: &str) -> bool {
+    pub(crate) fn is_own_incarnation(&self, member: &str) -> bool {
         *self.lease.incarnation() == *member
     }
 
@@ -243,7 +243,7 @@ impl Cluster {
     }
 
     /// A user is connected or watched from here once more.
-    pub(crate) fn user_came(&self, user: &UserId) {
+    pub(crate) fn retain_user(&self, user: &UserId) {
         let mut users = self.users.lock();
         let subscribe = || (0, self.subscribe(&user_topic(user)));
         users.entry(Arc::clone(user)).or_insert_with(subscribe).0 += 1;
@@ -254,8 +254,8 @@ impl Cluster {
         self.users.lock().contains_key(user)
     }
 
-    /// Undoes one [`user_came`](Self::user_came).
-    pub(crate) fn user_went(&self, user: &UserId) {
+    /// Undoes one [`retain_user`](Self::retain_user).
+    pub(crate) fn release_user(&self, user: &UserId) {
         let mut users = self.users.lock();
         if let Some((count, _)) = users.get_mut(user) {
             *count -= 1;

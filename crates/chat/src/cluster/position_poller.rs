@@ -14,7 +14,7 @@ pub(super) async fn run(cluster: Arc<Cluster>) {
         }
         match cluster.store.read_log_head().await {
             Ok(at) if *at.epoch != *cluster.cursor.epoch() => cluster.inbox.restore(at),
-            Ok(at) => cluster.inbox.know_upto(&at.epoch, at.position),
+            Ok(at) => cluster.inbox.observe_log_end(&at.epoch, at.position),
             Err(error) => tracing::warn!(%error, "failed to read the position of the log, retrying"),
         }
         // The jitter keeps the nodes from asking at the same time.

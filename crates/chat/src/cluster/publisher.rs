@@ -23,8 +23,8 @@ pub(crate) struct CommittedEntry<'a> {
 
 impl CommittedEntry<'static> {
     /// A control entry as it was committed; `None` if it was rejected.
-    pub(crate) fn control(entry: NewEntry, placed: &AppendResult) -> Option<Self> {
-        let [Ok(Appended::New { seq, at })] = *placed.results else {
+    pub(crate) fn control(entry: NewEntry, result: &AppendResult) -> Option<Self> {
+        let [Ok(Appended::New { seq, at })] = *result.results else {
             return None;
         };
         Some(Self {
@@ -39,8 +39,8 @@ impl CommittedEntry<'static> {
 
 impl CommittedEntry<'_> {
     /// The entry as others read it from the log.
-    pub(crate) fn placed(&self, position: LogPosition) -> LogEntry {
-        BusEntry::of(position, self.seq, &self.entry, self.at).placed(self.room)
+    pub(crate) fn log_entry(&self, position: LogPosition) -> LogEntry {
+        BusEntry::of(position, self.seq, &self.entry, self.at).into_log_entry(self.room)
     }
 }
 

@@ -110,7 +110,7 @@ impl Cluster {
     }
 
     /// Whether this node has a duty that one node has for all, for now. False if the registry can't be asked.
-    pub(crate) async fn has_duty(&self, duty: &str) -> bool {
+    pub(crate) async fn is_leader_for(&self, duty: &str) -> bool {
         let claimed = self
             .config
             .bus

@@ -438,11 +438,12 @@ pub(crate) struct OnlineUser<'a> {
     pub(crate) last_seen: i64,
 }
 
-/// The ack of `chat:get_history`.
+/// A page of the log, oldest first: the ack of `chat:get_history`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct HistoryPage<'a> {
     pub(crate) room: &'a RoomName,
     pub(crate) epoch: &'a str,
+    /// The messages in their present state.
     pub(crate) messages: Vec<MessageView<'a>>,
     pub(crate) changes: Vec<LoggedChange<'a>>,
     #[serde(flatten)]

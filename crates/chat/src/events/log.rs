@@ -118,13 +118,16 @@ pub(crate) struct MessageView<'a> {
     /// The URL of the author's present picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) avatar: Option<Arc<str>>,
+    /// Milliseconds since 1970.
     pub(crate) at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<&'a str>,
     #[serde(flatten)]
     pub(crate) draft: Cow<'a, Draft>,
+    /// The time of the last edit, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) edited_at: Option<i64>,
+    /// Whether the message was deleted. Its text is then empty.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deleted: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -137,6 +140,7 @@ pub(crate) struct MessageView<'a> {
 #[schemars(rename = "Reactions")]
 pub(crate) struct ReactionsView<'a> {
     pub(crate) emoji: &'a str,
+    /// The first users who reacted. `count` has the total.
     pub(crate) user_ids: &'a [String],
     pub(crate) count: u64,
     /// Whether the asking user is among them. Present in the pages that a user asks for.

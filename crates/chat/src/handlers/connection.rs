@@ -33,7 +33,7 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
     };
     app.watch_expiry(*socket.id(), &me);
     if let Some(cluster) = &app.cluster {
-        cluster.user_came(&me.user);
+        cluster.retain_user(&me.user);
     }
     let restored = me.take_restored();
     let upto = restored.as_ref().map(|restored| restored.0.upto());
@@ -53,7 +53,7 @@ pub(crate) async fn connected(app: Arc<App>, socket: Socket) {
         None => recovery::begin(&app, &me, &socket).await,
     }
     connection_log::connected(&app, &me, &socket, upto.is_some());
-    if !still_welcome(&app, &me).await {
+    if !is_still_admitted(&app, &me).await {
         socket.close(Reason::ForcedClose);
     }
 }
@@ -78,7 +78,7 @@ fn greeting(app: &App, me: &Session, socket: &Socket, upto: Option<LogPosition>)
 
 /// Checks once more for a revocation or a ban that missed this socket because it was between admission and
 /// the namespace.
-async fn still_welcome(app: &App, me: &Session) -> bool {
+async fn is_still_admitted(app: &App, me: &Session) -> bool {
     me.serial > app.last_revocation.load(Ordering::SeqCst)
         || app.check_revoked(&me.user, me.issued_at()).await.is_ok()
             && app.check_banned(&me.user).await.is_ok()
@@ -116,7 +116,7 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
     app.presence.unwatch(&socket, &me.take_watched());
     app.presence.disconnect(&me.user);
     if let Some(cluster) = &app.cluster {
-        cluster.user_went(&me.user);
+        cluster.release_user(&me.user);
     }
     // This comes last: a reconnecting client waits for it.
     app.connections.disconnected(&me.user, &socket);

@@ -96,7 +96,9 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
         let is_public = row.is_some_and(|row| row.kind == RoomKind::Public);
         return Err(if is_public { error } else { ChatError::NotJoinable });
     }
-    app.follower.reach(&room, ask.since.unwrap_or_default()).await?;
+    app.follower
+        .catch_up_to(&room, ask.since.unwrap_or_default())
+        .await?;
     Ok(room)
 }
 
@@ -120,7 +122,7 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     };
     let Some(entered) = app.store.enter_room(enter).await? else {
         return Err(app
-            .why_no_member(room.id, &me.user, ChatError::NotJoinable)
+            .not_member_error(room.id, &me.user, ChatError::NotJoinable)
             .await?);
     };
     let Entered {
@@ -135,8 +137,8 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
     app.presence.ensure_rooms_read(&[room.id]).await;
     if membership.newly {
         // The membership stands even if the rest of the join fails.
-        tell_others(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
-        tell_added(app, &me.user, &room.name, membership.member.joined_at);
+        emit_membership_change(app, room, MEMBER_JOINED, &me.user, Some(&context.socket));
+        notify_room_added(app, &me.user, &room.name, membership.member.joined_at);
         me.add_debt(price::of_comparisons(app.presence.count_compared(&me.user)));
         app.presence.membership_changed(&me.user).await;
         app.presence.member_joined(&me.user, room.id).await?;
@@ -355,12 +357,12 @@ pub(crate) async fn end_here(
 ) -> Result<bool, ChatError> {
     let was_member = app.store.leave(room.id, user).await?;
     if was_member {
-        tell_others(app, room, MEMBER_LEFT, user, asked);
+        emit_membership_change(app, room, MEMBER_LEFT, user, asked);
     }
     take_out(app, room, user).await;
     if was_member {
         app.presence.membership_changed(user).await;
-        tell_removed(app, user, &room.name, reason);
+        notify_room_removed(app, user, &room.name, reason);
     }
     Ok(was_member)
 }
@@ -393,7 +395,13 @@ pub(crate) fn give_up(room: &Room, subscribers: Vec<Subscriber>) {
 }
 
 /// Tells the room's other sockets, including the user's other devices, about a joined or left member.
-pub(crate) fn tell_others(app: &App, room: &Room, event: &str, user: &UserId, asked: Option<&Socket>) {
+pub(crate) fn emit_membership_change(
+    app: &App,
+    room: &Room,
+    event: &str,
+    user: &UserId,
+    asked: Option<&Socket>,
+) {
     if room.len() > app.config.announce_max {
         return;
     }
@@ -401,28 +409,28 @@ pub(crate) fn tell_others(app: &App, room: &Room, event: &str, user: &UserId, as
         room: &room.name,
         user_id: user,
     };
-    app.tell_room(room, event, &data, None, |subscriber| {
+    app.emit_to_room(room, event, &data, None, |subscriber| {
         asked != Some(&subscriber.socket)
     });
 }
 
 /// Tells the user's sockets on this node that the user is now a member.
-pub(crate) fn tell_added(app: &App, user: &str, room: &RoomName, at: i64) {
-    tell_user(app, user, room, ROOM_ADDED, &RoomAdded { room, at });
+pub(crate) fn notify_room_added(app: &App, user: &str, room: &RoomName, at: i64) {
+    notify_user(app, user, room, ROOM_ADDED, &RoomAdded { room, at });
 }
 
 /// Tells the user's sockets on this node that the user is no longer a member.
-pub(crate) fn tell_removed(app: &App, user: &str, room: &RoomName, reason: Removal) {
-    tell_user(app, user, room, ROOM_REMOVED, &RoomRemoved { room, reason });
+pub(crate) fn notify_room_removed(app: &App, user: &str, room: &RoomName, reason: Removal) {
+    notify_user(app, user, room, ROOM_REMOVED, &RoomRemoved { room, reason });
 }
 
 /// Sends an event about a room to those of the user's sockets on this node whose tokens allow the room.
-fn tell_user<T: Serialize>(app: &App, user: &str, room: &RoomName, event: &str, data: &T) {
+fn notify_user<T: Serialize>(app: &App, user: &str, room: &RoomName, event: &str, data: &T) {
     let mut sockets = app.connections.sockets(user);
     sockets.retain(|socket| {
         socket
             .state::<Session>()
             .is_some_and(|session| session.allows(room))
     });
-    app.tell_sockets(&sockets, event, data);
+    app.emit_to_sockets(&sockets, event, data);
 }

@@ -98,7 +98,7 @@ pub(crate) async fn admit(
 
 async fn check_reply(app: &App, room: &Room, draft: &Draft) -> Result<(), ChatError> {
     app.follower
-        .reach(room, draft.reply_to.unwrap_or_default())
+        .catch_up_to(room, draft.reply_to.unwrap_or_default())
         .await?;
     if let Some(seq) = draft.reply_to.filter(|seq| *seq > room.head()) {
         let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");

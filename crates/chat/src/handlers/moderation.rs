@@ -191,7 +191,7 @@ async fn announce_deletion(context: &Context, room: &RoomRef, ask: &Moderate) ->
         notice.to_user = app.store.member(room.id, user).await?.is_some();
     }
     app.metrics.moderated(ask.action);
-    moderation::tell_concerned(app, Some(room), &notice).await;
+    moderation::notify_concerned(app, Some(room), &notice).await;
     if let Some(cluster) = &app.cluster {
         let command = Control::Moderated {
             room: Some(room.id),

@@ -107,7 +107,7 @@ async fn announce(app: &App, user: &UserId, profile: &Profile) -> Result<(), Cha
 }
 
 /// Shows a profile that another node has stored.
-pub(crate) async fn changed_elsewhere(app: &App, user: UserId, at: i64) {
+pub(crate) async fn apply_remote_profile(app: &App, user: UserId, at: i64) {
     let shown = match app.profiles.one(&user).await {
         Ok(profile) => show(app, &user, &profile, at).await,
         Err(error) => Err(error),
@@ -132,6 +132,6 @@ async fn show(app: &App, user: &UserId, profile: &Profile, at: i64) -> Result<()
         user: UserProfile::of(user, profile),
         at,
     };
-    app.tell_sockets(&sockets, UPDATED, &event);
+    app.emit_to_sockets(&sockets, UPDATED, &event);
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(crate) async fn read<'a>(context: &Context, ask: &'a Mark) -> Result<ReadMar
         .await?
         .ok_or(ChatError::Forbidden)?;
     if marked.advanced {
-        tell(context, &room, MESSAGE_READ, marked.read_seq, at);
+        emit_mark(context, &room, MESSAGE_READ, marked.read_seq, at);
         app.unread.user_read(&me.user, room.id, &room.name).await;
         if let Some(cluster) = &app.cluster {
             let (room, name) = (room.id, room.name.as_str().into());
@@ -50,7 +50,7 @@ pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<De
         .await?
         .ok_or(ChatError::Forbidden)?;
     if marked.advanced {
-        tell(
+        emit_mark(
             context,
             &room,
             MESSAGE_DELIVERED,
@@ -65,7 +65,7 @@ pub(crate) async fn delivered<'a>(context: &Context, ask: &'a Mark) -> Result<De
     })
 }
 
-fn tell(context: &Context, room: &Room, event: &'static str, seq: u64, at: i64) {
+fn emit_mark(context: &Context, room: &Room, event: &'static str, seq: u64, at: i64) {
     let Context { app, socket, me } = context;
     let data = MarkedBy {
         room: &room.name,
@@ -73,7 +73,7 @@ fn tell(context: &Context, room: &Room, event: &'static str, seq: u64, at: i64) 
         seq,
         at,
     };
-    app.tell_room(room, event, &data, Some((&me.user, seq)), |subscriber| {
+    app.emit_to_room(room, event, &data, Some((&me.user, seq)), |subscriber| {
         subscriber.socket != *socket
     });
 }

@@ -96,7 +96,7 @@ async fn enterable(
             continue;
         }
         new += usize::from(me.joined(&wanted.room).is_none());
-        app.follower.reach(&room, wanted.since).await?;
+        app.follower.catch_up_to(&room, wanted.since).await?;
         found.push(Ok((room, member.role)));
     }
     Ok(found)

@@ -115,7 +115,7 @@ impl LifecycleEvents {
         let Some(outbox) = self.store.outbox() else { return };
         users.lease_held().await;
         // Where other nodes have been running all the time, they have reported it.
-        if !users.has_duty(RETURNING).await {
+        if !users.is_leader_for(RETURNING).await {
             return;
         }
         let mut after = String::new();
@@ -127,7 +127,7 @@ impl LifecycleEvents {
             let Some(last) = page.last() else { break };
             after.clone_from(&last.user_id);
             let ids: Vec<_> = page.iter().map(|row| row.user_id.clone()).collect();
-            let online = self.certainly_online_among(users, &ids).await;
+            let online = self.confirmed_online(users, &ids).await;
             let mut returning = self.returning.lock();
             for row in page.into_iter().filter(|row| !online.contains(&row.user_id)) {
                 returning.insert(UserId::from(row.user_id), row.name);
@@ -136,7 +136,7 @@ impl LifecycleEvents {
         let now = self.clock.now_ms();
         self.clock.sleep(RETURN_MS).await;
         let ids: Vec<_> = self.returning.lock().keys().map(ToString::to_string).collect();
-        let online = self.certainly_online_among(users, &ids).await;
+        let online = self.confirmed_online(users, &ids).await;
         // Users who returned during the wait are no longer in the map.
         let lost = std::mem::take(&mut *self.returning.lock());
         for (user, name) in lost {
@@ -148,10 +148,10 @@ impl LifecycleEvents {
 
     /// Those of the users who are online on any node. Waits while the registry is unreachable or incomplete:
     /// a missing answer must not count as offline.
-    async fn certainly_online_among(&self, users: &dyn OnlineUsers, ids: &[String]) -> HashSet<String> {
+    async fn confirmed_online(&self, users: &dyn OnlineUsers, ids: &[String]) -> HashSet<String> {
         let mut is_logged = false;
         loop {
-            match users.certainly_online_among(ids).await {
+            match users.confirmed_online(ids).await {
                 Ok(Some(online)) => return online,
                 Ok(None) => {}
                 Err(error) if is_logged => {

@@ -13,7 +13,7 @@ pub(crate) trait OnlineUsers: Send + Sync {
     async fn lease_held(&self);
 
     /// Whether this node has a duty that one node has for all, for now.
-    async fn has_duty(&self, duty: &str) -> bool;
+    async fn is_leader_for(&self, duty: &str) -> bool;
 
     /// Those of the users who are online on any node.
     ///
@@ -26,5 +26,5 @@ pub(crate) trait OnlineUsers: Send + Sync {
     ///
     /// # Errors
     /// `unavailable` if the registry can't be asked.
-    async fn certainly_online_among(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError>;
+    async fn confirmed_online(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError>;
 }

@@ -27,7 +27,7 @@ pub(crate) async fn watch(store: Arc<dyn Store>, clock: Arc<dyn Clock>, users: W
     let Some(outbox) = store.outbox() else { return };
     loop {
         let Some(users) = users.upgrade() else { return };
-        let checked = if users.has_duty(UNDELIVERED).await {
+        let checked = if users.is_leader_for(UNDELIVERED).await {
             check(outbox, clock.now_ms(), &*users).await
         } else {
             Ok(0)

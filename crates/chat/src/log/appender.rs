@@ -174,48 +174,51 @@ impl Appender {
     async fn append(&self, writes: &[QueuedWrite]) -> Result<AppendResult, StoreError> {
         let now = self.clock.now_ms();
         let entries = writes.iter().map(|queued| queued.write.entry(&queued.room, now));
-        let placed = self.store.append_with_positions(entries.collect()).await?;
+        let appended = self.store.append_with_positions(entries.collect()).await?;
         if let Some(cluster) = &self.cluster {
-            self.publish(cluster, writes, &placed);
+            self.publish(cluster, writes, &appended);
         }
-        Ok(placed)
+        Ok(appended)
     }
 
     /// Tells the other nodes at once, however long this one takes to apply the entries.
-    fn publish(&self, cluster: &Cluster, writes: &[QueuedWrite], placed: &AppendResult) {
+    fn publish(&self, cluster: &Cluster, writes: &[QueuedWrite], appended: &AppendResult) {
         let epoch = self.store.log_head().epoch;
         if *epoch != *self.cursor.epoch() {
             return self.inbox.poll_now();
         }
-        let new = writes.iter().zip(&placed.results).filter_map(|(queued, result)| {
-            let Ok(Appended::New { seq, at }) = *result else {
-                return None;
-            };
-            let entry: NewEntry = queued.write.entry(&queued.room, at);
-            Some(CommittedEntry {
-                room: queued.room.id,
-                name: queued.room.name.as_str(),
-                seq,
-                at,
-                entry,
-            })
-        });
+        let new = writes
+            .iter()
+            .zip(&appended.results)
+            .filter_map(|(queued, result)| {
+                let Ok(Appended::New { seq, at }) = *result else {
+                    return None;
+                };
+                let entry: NewEntry = queued.write.entry(&queued.room, at);
+                Some(CommittedEntry {
+                    room: queued.room.id,
+                    name: queued.room.name.as_str(),
+                    seq,
+                    at,
+                    entry,
+                })
+            });
         let new: Vec<_> = new.collect();
         if !new.is_empty() {
-            cluster.publish_commit(&epoch, placed.first_position, &new);
+            cluster.publish_commit(&epoch, appended.first_position, &new);
         }
     }
 
     fn hand_over(&self, writes: Vec<QueuedWrite>, outcome: Result<AppendResult, StoreError>) {
         let at = self.store.log_head();
         match outcome {
-            Ok(placed) => {
+            Ok(appended) => {
                 let commit = Commit {
                     writes,
-                    results: placed.results,
+                    results: appended.results,
                 };
                 self.follower
-                    .take_commit(&at.epoch, placed.first_position, commit);
+                    .take_commit(&at.epoch, appended.first_position, commit);
             }
             Err(error) => {
                 let error = ChatError::from(error);
@@ -223,7 +226,7 @@ impl Appender {
                     write.reply.fail(&error);
                 }
                 // The store may have committed it all the same.
-                self.inbox.know_upto(&at.epoch, at.position);
+                self.inbox.observe_log_end(&at.epoch, at.position);
             }
         }
     }

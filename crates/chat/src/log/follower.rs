@@ -136,7 +136,7 @@ impl Follower {
             return Some(());
         }
         let LogHead { epoch, position } = store.read_log_head().await.ok()?;
-        inbox.know_upto(&epoch, position);
+        inbox.observe_log_end(&epoch, position);
         loop {
             let progress = self.progress.notified();
             if *epoch != *cursor.epoch() {
@@ -154,7 +154,7 @@ impl Follower {
     ///
     /// # Errors
     /// `unavailable` if the store can't be asked.
-    pub(crate) async fn reach(&self, room: &Room, seq: u64) -> Result<(), ChatError> {
+    pub(crate) async fn catch_up_to(&self, room: &Room, seq: u64) -> Result<(), ChatError> {
         if seq <= room.head() {
             return Ok(());
         }
@@ -178,7 +178,7 @@ impl Follower {
         let waiting = inbox.rewind(cursor.applied());
         self.commits.store(waiting, Ordering::Release);
         let head = store.log_head();
-        inbox.know_upto(&head.epoch, head.position);
+        inbox.observe_log_end(&head.epoch, head.position);
         let (mut budget, mut gap) = (DeliveryBudget::default(), Gap::default());
         loop {
             while let Some(next) = inbox.next(|room| rooms.has(room)) {
@@ -254,7 +254,7 @@ impl Follower {
     }
 
     /// Reads the profiles of the authors of this and the following entries, if the cache lacks the first one.
-    async fn load_authors(&self, placed: &LogEntry) {
+    async fn load_authors(&self, logged: &LogEntry) {
         let FollowerParts {
             profiles,
             inbox,
@@ -262,17 +262,17 @@ impl Follower {
             clock,
             ..
         } = &self.parts;
-        let needs = |placed: &LogEntry| {
-            placed.entry.kind == EntryKind::Message
-                && rooms.has(placed.room)
-                && profiles.get(&placed.entry.user_id).is_none()
+        let needs = |logged: &LogEntry| {
+            logged.entry.kind == EntryKind::Message
+                && rooms.has(logged.room)
+                && profiles.get(&logged.entry.user_id).is_none()
         };
         let now = clock.monotonic_ms();
-        if !needs(placed) || now < self.no_authors_until.load(Ordering::Relaxed) {
+        if !needs(logged) || now < self.no_authors_until.load(Ordering::Relaxed) {
             return;
         }
         let mut authors = inbox.authors(AUTHORS_AT_A_TIME, needs);
-        authors.push(placed.entry.user_id.clone());
+        authors.push(logged.entry.user_id.clone());
         let load = profiles.of_authors(authors.iter().map(String::as_str));
         // Delivery must not wait for a slow store again and again.
         if tokio::time::timeout(AUTHORS_PATIENCE, load).await.is_err() {
@@ -282,7 +282,7 @@ impl Follower {
         }
     }
 
-    fn apply_entry(&self, placed: &LogEntry, budget: &mut DeliveryBudget) {
+    fn apply_entry(&self, logged: &LogEntry, budget: &mut DeliveryBudget) {
         let FollowerParts {
             cursor,
             namespace,
@@ -295,13 +295,13 @@ impl Follower {
             position,
             room,
             entry,
-        } = placed;
+        } = logged;
         if entry.kind == EntryKind::Control {
             if let Some(handler) = cluster
                 .as_ref()
                 .and_then(|cluster| cluster.control_handler.upgrade())
             {
-                handler.run_control(placed);
+                handler.run_control(logged);
             }
             return cursor.skip_to(*position);
         }

@@ -97,8 +97,8 @@ impl EntryInbox {
     // ---- the store's side
 
     /// Entries of this epoch exist up to `position`.
-    pub(crate) fn know_upto(&self, epoch: &str, position: LogPosition) {
-        self.push(epoch, |buffer| buffer.know_upto(position));
+    pub(crate) fn observe_log_end(&self, epoch: &str, position: LogPosition) {
+        self.push(epoch, |buffer| buffer.observe_log_end(position));
     }
 
     /// The log was restored from a backup and continues at `at`.
@@ -137,7 +137,7 @@ impl EntryInbox {
     pub(super) fn authors(&self, limit: usize, needs: impl Fn(&LogEntry) -> bool) -> Vec<String> {
         let state = self.state.lock();
         let entries = state.buffer.entries().take(limit).filter(|entry| needs(entry));
-        entries.map(|placed| placed.entry.user_id.clone()).collect()
+        entries.map(|logged| logged.entry.user_id.clone()).collect()
     }
 
     pub(super) fn backfill(&self, missing: Missing, page: Vec<LogEntry>) {

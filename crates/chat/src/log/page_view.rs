@@ -120,8 +120,8 @@ impl<'a> PageView<'a> {
                 }
                 Some(Event::Change(kind, mut change)) => {
                     if kind == ChangeKind::Reaction {
-                        let is_mine = |reader: &UserId| *change.user_id == **reader;
-                        change.mine = context.reader.as_ref().map(is_mine);
+                        let is_own_incarnation = |reader: &UserId| *change.user_id == **reader;
+                        change.mine = context.reader.as_ref().map(is_own_incarnation);
                     }
                     changes.push(LoggedChange { kind, change });
                 }

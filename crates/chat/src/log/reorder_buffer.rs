@@ -113,21 +113,21 @@ impl<B> ReorderBuffer<B> {
     }
 
     /// Entries exist up to this position.
-    pub(crate) fn know_upto(&mut self, position: LogPosition) {
+    pub(crate) fn observe_log_end(&mut self, position: LogPosition) {
         self.newest = self.newest.max(position);
     }
 
     /// Adds own commits with `len` new entries from position `first` on. Batches come in the order of their
     /// commits.
     pub(crate) fn push_batch(&mut self, first: LogPosition, len: u64, value: B) {
-        self.know_upto(first.plus(len).previous());
+        self.observe_log_end(first.plus(len).previous());
         self.batches.push_back(Batch { first, len, value });
     }
 
     /// Adds the rooms of the positions from `first` on.
     pub(crate) fn push_hints(&mut self, first: LogPosition, rooms: impl IntoIterator<Item = RoomKey>) {
         for (position, room) in first.and_following().zip(rooms) {
-            self.know_upto(position);
+            self.observe_log_end(position);
             if position >= self.next && self.hints.len() < MAX_ENTRIES {
                 self.hints.insert(position, room);
             }
@@ -136,7 +136,7 @@ impl<B> ReorderBuffer<B> {
 
     /// Adds an entry of another node.
     pub(crate) fn push_entry(&mut self, entry: LogEntry) {
-        self.know_upto(entry.position);
+        self.observe_log_end(entry.position);
         let fits = self.entries.len() < MAX_ENTRIES && self.bytes + entry.entry.body.len() <= MAX_BYTES;
         if fits && entry.position >= self.next {
             self.insert(entry);
@@ -160,7 +160,7 @@ impl<B> ReorderBuffer<B> {
                 self.insert(entry);
             }
         }
-        self.know_upto(missing.upto);
+        self.observe_log_end(missing.upto);
         self.backfilled = self.backfilled.max(missing.upto);
     }
 
@@ -220,7 +220,7 @@ impl<B> ReorderBuffer<B> {
 
     fn advance(&mut self, next: LogPosition) {
         self.next = next;
-        self.know_upto(next.previous());
+        self.observe_log_end(next.previous());
         while let Some(first) = self.entries.first_entry()
             && *first.key() < next
         {

@@ -78,7 +78,7 @@ async fn authenticate(app: &Arc<App>, socket: &Socket) -> Result<Session, ChatEr
         app.check_revoked(&claims.user, claims.issued_at),
         app.check_banned(&claims.user),
         app.presence.recall(&claims.user),
-        now_in_the_order(app)
+        current_position(app)
     );
     if let Err(ChatError::Unavailable(_)) = asked {
         app.gate.close_briefly();
@@ -107,7 +107,7 @@ async fn authenticate(app: &Arc<App>, socket: &Socket) -> Result<Session, ChatEr
 }
 
 /// The current log position. This node may be behind, so ask the store.
-async fn now_in_the_order(app: &App) -> Result<LogPosition, ChatError> {
+async fn current_position(app: &App) -> Result<LogPosition, ChatError> {
     match &app.cluster {
         Some(_) => Ok(app.store.read_log_head().await?.position),
         None => Ok(LogPosition::ZERO),
@@ -126,7 +126,7 @@ fn read_flag(value: &Value) -> Option<bool> {
 /// The device name, which tells a user's devices apart. Clients without one share the empty name.
 fn read_device(app: &App, device: Option<Value>) -> Result<Device, ChatError> {
     match device {
-        None | Some(Value::Null) => Ok(app.notifications.nameless()),
+        None | Some(Value::Null) => Ok(app.notifications.unnamed_device()),
         Some(Value::String(name)) => check_device(&name)
             .map(|()| name.into())
             .map_err(|must| ChatError::InvalidRequest(format!("auth: device {must}"))),

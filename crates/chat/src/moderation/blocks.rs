@@ -100,19 +100,19 @@ async fn change(
     if let Some(counter) = app.metrics.blocks.get(usize::from(!on)) {
         counter.increment(1);
     }
-    tell_devices(app, user, blocked, (on, at), origin);
+    notify_devices(app, user, blocked, (on, at), origin);
     app.presence.block_changed(user, blocked).await;
     Ok(())
 }
 
 /// Another node has changed a block.
-pub(crate) fn block_changed_elsewhere(app: Arc<App>, user: UserId, blocked: UserId, on: bool, at: i64) {
-    tell_devices(&app, &user, &blocked, (on, at), NO_SESSION);
+pub(crate) fn apply_remote_block(app: Arc<App>, user: UserId, blocked: UserId, on: bool, at: i64) {
+    notify_devices(&app, &user, &blocked, (on, at), NO_SESSION);
     tokio::spawn(async move { app.presence.block_changed(&user, &blocked).await });
 }
 
 /// Tells the user's sockets on this node, without the one that asked.
-fn tell_devices(app: &App, user: &UserId, blocked: &UserId, (on, at): (bool, i64), origin: u64) {
+fn notify_devices(app: &App, user: &UserId, blocked: &UserId, (on, at): (bool, i64), origin: u64) {
     let mut sockets = app.connections.sockets(user);
     sockets.retain(|socket| {
         socket
@@ -124,5 +124,5 @@ fn tell_devices(app: &App, user: &UserId, blocked: &UserId, (on, at): (bool, i64
         blocked: on,
         at,
     };
-    app.tell_sockets(&sockets, BLOCK_CHANGED, &event);
+    app.emit_to_sockets(&sockets, BLOCK_CHANGED, &event);
 }

@@ -21,12 +21,13 @@ pub(super) async fn commit(app: &App, act: ModerationAct, control: &Control) -> 
     }
     let room = app.control_room.open(&*app.store, app.clock.now_ms()).await?;
     let entry = control::entry(control, room, app.node(), app.clock.now_ms())?;
-    let placed = app.store.moderate(act, entry.clone()).await?;
-    let Some(committed) = CommittedEntry::control(entry, &placed) else {
+    let result = app.store.moderate(act, entry.clone()).await?;
+    let Some(committed) = CommittedEntry::control(entry, &result) else {
         return Ok(false);
     };
     app.last_moderation
-        .fetch_max(placed.first_position.0, Ordering::AcqRel);
-    app.follower.take_control(committed.placed(placed.first_position));
+        .fetch_max(result.first_position.0, Ordering::AcqRel);
+    app.follower
+        .take_control(committed.log_entry(result.first_position));
     Ok(true)
 }

@@ -27,7 +27,7 @@ const MODERATORS: u32 = 200;
 
 /// Tells the room's moderators and the user concerned, on this node. An act about the room as a whole goes to
 /// all its sockets.
-pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Announcement) {
+pub(crate) async fn notify_concerned(app: &App, room: Option<&Room>, notice: &Announcement) {
     let Announcement {
         event: notice,
         to_user,
@@ -37,7 +37,7 @@ pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Anno
     };
     let Some(concerned) = &notice.user_id else {
         if let Some(room) = room {
-            room.tell(&frame, |_| true);
+            room.emit(&frame, |_| true);
         }
         return;
     };
@@ -53,12 +53,12 @@ pub(crate) async fn tell_concerned(app: &App, room: Option<&Room>, notice: &Anno
         }
     }
     if let Some(room) = room {
-        tell_moderators(app, room, &frame, concerned).await;
+        notify_moderators(app, room, &frame, concerned).await;
     }
 }
 
 /// Tells the room's moderators on this node, except for the user concerned, who knows already.
-async fn tell_moderators(app: &App, room: &Room, frame: &Frame, concerned: &str) {
+async fn notify_moderators(app: &App, room: &Room, frame: &Frame, concerned: &str) {
     let moderators: HashSet<_> = match app.store.moderators(room.id, MODERATORS).await {
         Ok(moderators) => moderators.into_iter().filter(|user| user != concerned).collect(),
         Err(error) => {
@@ -66,7 +66,7 @@ async fn tell_moderators(app: &App, room: &Room, frame: &Frame, concerned: &str)
             HashSet::new()
         }
     };
-    room.tell(frame, |subscriber| {
+    room.emit(frame, |subscriber| {
         let session = subscriber.socket.state::<Session>();
         let is_moderator = session.is_some_and(|session| session.is_moderator());
         *subscriber.user != *concerned && (is_moderator || moderators.contains(&*subscriber.user))
@@ -89,7 +89,7 @@ async fn tell_moderators(app: &App, room: &Room, frame: &Frame, concerned: &str)
 pub(super) async fn end_connections(app: &App, user: &str, notice: &Announcement) {
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     app.last_revocation.fetch_max(serial, Ordering::SeqCst);
-    tell_concerned(app, None, notice).await;
+    notify_concerned(app, None, notice).await;
     close_sockets(app, user, SessionEnded::BANNED, |_| true);
 }
 
@@ -104,12 +104,12 @@ pub(super) async fn left(app: &App, user: &UserId, row: &RoomRow) {
         return;
     };
     let _one_change = app.one_membership_change(user, &room).await;
-    membership::tell_others(app, &room, MEMBER_LEFT, user, None);
+    membership::emit_membership_change(app, &room, MEMBER_LEFT, user, None);
     membership::take_out(app, &room, user).await;
 }
 
 /// Another node has banned a user from all rooms, at this position of the log.
-pub(crate) fn banned_elsewhere(app: Arc<App>, user: UserId, notice: Announcement, position: LogPosition) {
+pub(crate) fn apply_remote_ban(app: Arc<App>, user: UserId, notice: Announcement, position: LogPosition) {
     tokio::spawn(async move {
         let mut rooms = Vec::new();
         for socket in app.connections.sockets(&user) {

@@ -19,9 +19,9 @@ mod effects;
 use roomful_store::{ModerationAct, RoomKind, RoomRow, Sanction, SanctionKind};
 
 pub(crate) use self::{
-    blocks::{NO_SESSION, block, block_changed_elsewhere, unblock},
+    blocks::{NO_SESSION, apply_remote_block, block, unblock},
     deletion::{delete_message, delete_messages},
-    effects::{banned_elsewhere, tell_concerned},
+    effects::{apply_remote_ban, notify_concerned},
 };
 use crate::{
     app::App,
@@ -197,7 +197,7 @@ async fn carry_out(
     notice: &Announcement,
 ) -> Result<(), ChatError> {
     commit(app, room, act, notice).await?;
-    tell_concerned(app, room, notice).await;
+    notify_concerned(app, room, notice).await;
     Ok(())
 }
 
@@ -229,13 +229,13 @@ async fn ban(
     let was_member = app.store.member(room.id, user).await?.is_some();
     commit(app, Some(room), act, notice).await?;
     if was_member {
-        membership::tell_others(app, room, MEMBER_LEFT, user, None);
+        membership::emit_membership_change(app, room, MEMBER_LEFT, user, None);
     }
     membership::take_out(app, room, user).await;
     app.presence.membership_changed(user).await;
-    tell_concerned(app, Some(room), notice).await;
+    notify_concerned(app, Some(room), notice).await;
     if was_member {
-        membership::tell_removed(app, user, &room.name, Removal::Banned);
+        membership::notify_room_removed(app, user, &room.name, Removal::Banned);
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ pub(crate) struct NotificationServer {
     cluster: Option<Arc<Cluster>>,
     limits: Limits,
     /// The device of all sockets that name none; they share one copy.
-    nameless: Device,
+    unnamed_device: Device,
     /// Permits for posts.
     posts: Arc<Semaphore>,
     readers: Semaphore,
@@ -93,7 +93,7 @@ impl NotificationServer {
             clock: Arc::clone(clock),
             namespace: namespace.clone(),
             limits: config.limits,
-            nameless: Device::from(""),
+            unnamed_device: Device::from(""),
             posts: Arc::new(Semaphore::new(config.notices_in_flight as usize)),
             readers: Semaphore::new(READERS),
             reading: KeyedMutex::new(READING_LOCKS),
@@ -108,8 +108,8 @@ impl NotificationServer {
     }
 
     /// The device of sockets that name none.
-    pub(crate) fn nameless(&self) -> Device {
-        Arc::clone(&self.nameless)
+    pub(crate) fn unnamed_device(&self) -> Device {
+        Arc::clone(&self.unnamed_device)
     }
 
     // ---- sockets come and go
@@ -135,11 +135,11 @@ impl NotificationServer {
         let (server, me, socket) = (Arc::clone(self), Arc::clone(me), socket.clone());
         self.leaving.spawn(async move {
             socket.wait_closed().await;
-            server.lose(&me);
+            server.remove_socket(&me);
         });
     }
 
-    fn lose(self: &Arc<Self>, me: &Session) {
+    fn remove_socket(self: &Arc<Self>, me: &Session) {
         let mut tracker = self.tracker.lock();
         let starts = tracker.disconnect(&me.user, &me.device, me.serial, Socket::is_delivered);
         drop(tracker);
@@ -286,7 +286,7 @@ impl NotificationServer {
                             None => Some(socket.delivery_mark()),
                         }
                     };
-                    let goes_on = self.tracker.lock().give(&user, &device, &page, send);
+                    let goes_on = self.tracker.lock().deliver_page(&user, &device, &page, send);
                     self.unsaved.notify_one();
                     if !goes_on {
                         return;
@@ -338,7 +338,7 @@ impl NotificationServer {
         let read = read.ok_or(NOT_FOUND)?;
         let unread = Unread { unread: read.unread };
         if read.changed {
-            self.tell_unread(&me.user, me.serial, unread);
+            self.emit_unread(&me.user, me.serial, unread);
             if let Some(cluster) = &self.cluster {
                 cluster.publish_to_user(&me.user, &UserMessage::NotificationsUnread(read.unread));
             }
@@ -347,15 +347,15 @@ impl NotificationServer {
     }
 
     /// The user has read notifications on another node.
-    pub(crate) fn read_elsewhere(&self, user: &UserId, unread: u64) {
-        self.tell_unread(user, NO_SESSION, Unread { unread });
+    pub(crate) fn apply_remote_read(&self, user: &UserId, unread: u64) {
+        self.emit_unread(user, NO_SESSION, Unread { unread });
     }
 
-    fn tell_unread(&self, user: &UserId, except: u64, unread: Unread) {
+    fn emit_unread(&self, user: &UserId, except: u64, unread: Unread) {
         match self.namespace.prepare(UNREAD, &unread) {
             Ok(frame) => {
                 let class = Class::Latest(self.hasher.hash_one((UNREAD, user)));
-                self.tracker.lock().tell(user, except, |socket| {
+                self.tracker.lock().each_socket_except(user, except, |socket| {
                     socket.send_prepared(&frame, class);
                 });
             }

@@ -100,12 +100,12 @@ async fn resume_all(app: &Arc<App>) -> Result<bool, ChatError> {
             owner: new_run(app),
             ..pending.clone()
         };
-        let is_mine = has_ended(app, &pending.owner).await?
+        let is_own_incarnation = has_ended(app, &pending.owner).await?
             && app
                 .store
                 .take_over_erasure(&erasure.user_id, &pending.owner, &erasure.owner)
                 .await?;
-        if !is_mine {
+        if !is_own_incarnation {
             all_done = false;
             continue;
         }
@@ -150,7 +150,7 @@ async fn claim(app: &App, new: Erasure) -> Result<Option<Erasure>, ChatError> {
 async fn has_ended(app: &App, run: &str) -> Result<bool, ChatError> {
     let node = run.rsplit_once('/').map_or(run, |(node, _)| node);
     match &app.cluster {
-        Some(cluster) if !cluster.is_mine(node) => cluster.is_dead(node).await,
+        Some(cluster) if !cluster.is_own_incarnation(node) => cluster.is_dead(node).await,
         _ => Ok(true),
     }
 }

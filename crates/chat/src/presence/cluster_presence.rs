@@ -155,7 +155,7 @@ impl ClusterPresence {
     }
 
     /// The lists name a user whose own entry is not there yet: the next read of these rooms tells.
-    pub(super) fn unsee(&mut self, user: &str, rooms: impl IntoIterator<Item = RoomId>) {
+    pub(super) fn recheck_user(&mut self, user: &str, rooms: impl IntoIterator<Item = RoomId>) {
         for id in rooms {
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.users.swap_remove(user);

@@ -79,7 +79,7 @@ async fn try_restore(
         cluster.publish_to_user(&me.user, &UserMessage::TakenOver(key.0));
     }
     // From here on this connection owns the session, and ends it on failure.
-    let place = Place { epoch, seen };
+    let place = ClientPosition { epoch, seen };
     match rebuild(app, me, socket, key, &place, &resumed).await {
         Ok(restored) => {
             me.set_key(Some(key));
@@ -136,7 +136,7 @@ async fn resume_in_store(app: &App, me: &Session, key: SessionKey) -> Result<Res
 }
 
 /// The client's position in the log.
-struct Place {
+struct ClientPosition {
     epoch: Arc<str>,
     seen: LogPosition,
 }
@@ -146,7 +146,7 @@ async fn rebuild(
     me: &Arc<Session>,
     socket: &Socket,
     key: SessionKey,
-    place: &Place,
+    place: &ClientPosition,
     resumed: &Resumed,
 ) -> Result<Restored, Refusal> {
     let sid = SocketId::parse(&resumed.sid).ok_or(Refusal::Malformed)?;
@@ -216,7 +216,7 @@ async fn missed(
     };
     let entries = app.store.missed(ask).await.map_err(|_| Refusal::StoreFailed)?;
     let entries = entries.ok_or(Refusal::TooManyMissed)?;
-    let authors = entries.iter().map(|placed| placed.entry.user_id.as_str());
+    let authors = entries.iter().map(|logged| logged.entry.user_id.as_str());
     let authors = app.profiles.of_authors(authors).await;
     let frame = |LogEntry {
                      position,

@@ -169,9 +169,9 @@ impl Room {
     }
 
     /// Sends an event without a log entry to the sockets for which `which` holds.
-    pub(crate) fn tell(&self, frame: &Frame, which: impl FnMut(&Subscriber) -> bool) {
+    pub(crate) fn emit(&self, frame: &Frame, which: impl FnMut(&Subscriber) -> bool) {
         let send = |subscriber: &Subscriber, frame: &Frame| _ = subscriber.send(frame);
-        self.subscribers.lock().tell(frame, which, send);
+        self.subscribers.lock().emit(frame, which, send);
     }
 
     /// The subscribers; none if there are more than `most`.

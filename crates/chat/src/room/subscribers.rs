@@ -147,7 +147,7 @@ impl<K: Eq + Hash, S, F: Clone> Subscribers<K, S, F> {
 
     /// Sends an event without a log entry to the members for which `which` holds. It waits during their joins
     /// like entries do, and is dropped if the buffer is full.
-    pub(crate) fn tell(&self, frame: &F, mut which: impl FnMut(&S) -> bool, mut send: impl FnMut(&S, &F)) {
+    pub(crate) fn emit(&self, frame: &F, mut which: impl FnMut(&S) -> bool, mut send: impl FnMut(&S, &F)) {
         for Member { subscriber, wait } in self.members.values().filter(|member| which(&member.subscriber)) {
             match wait {
                 None => send(subscriber, frame),

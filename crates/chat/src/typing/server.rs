@@ -101,7 +101,7 @@ impl TypingServer {
     }
 
     /// A user on another node types, or has stopped.
-    pub(crate) fn changed_elsewhere(&self, user: &UserId, room: RoomId, on: bool) {
+    pub(crate) fn apply_remote_typing(&self, user: &UserId, room: RoomId, on: bool) {
         let who = (room, Arc::clone(user));
         if on {
             self.change(
@@ -165,7 +165,7 @@ impl TypingServer {
         // A room that is not in memory has no subscribers.
         let Some(room) = self.rooms.get(*room) else { return };
         if let Some(frame) = self.frame(event, &room, user) {
-            room.tell(&frame, |subscriber| subscriber.user != *user);
+            room.emit(&frame, |subscriber| subscriber.user != *user);
         }
     }
 

@@ -280,10 +280,10 @@ mod tests {
             let mut passed: HashMap<u8, i64> = HashMap::new();
             for (action, room, pause) in steps {
                 let target = now + pause;
-                let mut told = Vec::new();
+                let mut changes = Vec::new();
                 while let Some(due) = typing.next_deadline().filter(|due| *due <= target) {
                     now = due.max(now);
-                    told.extend(typing.tick(now).into_iter().map(|change| (now, change)));
+                    changes.extend(typing.tick(now).into_iter().map(|change| (now, change)));
                 }
                 now = target;
                 let said = match action {
@@ -294,8 +294,8 @@ mod tests {
                     2 => typing.stop(&who(room), now).into_iter().collect(),
                     _ => typing.end_session(&Arc::from("alice"), 1, [room], now),
                 };
-                told.extend(said.into_iter().map(|change| (now, change)));
-                for (at, change) in told {
+                changes.extend(said.into_iter().map(|change| (now, change)));
+                for (at, change) in changes {
                     match change {
                         TypingChange::Start((room, _)) => {
                             if let Some(before) = passed.insert(room, at) {

@@ -165,7 +165,7 @@ async fn a_posted_message_is_delivered_like_a_clients_message() {
     assert_eq!(again.unwrap(), expected);
 
     // The author gets their stored name, unless the post has one.
-    server.store.see_user("carol", Some("Carol"), 1).await.unwrap();
+    server.store.touch_user("carol", Some("Carol"), 1).await.unwrap();
     let named = Post {
         name: Some("The bot\u{7}".into()),
         ..post("bot", "two", None)

@@ -388,8 +388,8 @@ mod flaky {
 
     #[async_trait]
     impl Users for super::Flaky {
-        async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
-            self.inner.see_user(user, name, last_seen).await
+        async fn touch_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+            self.inner.touch_user(user, name, last_seen).await
         }
         async fn set_status(
             &self,

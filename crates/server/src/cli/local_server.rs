@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, any_certificate};
+use super::{Failure, local_tls};
 use crate::config::Config;
 
 /// Time limit for connecting, and for each read of the answer.
@@ -39,7 +39,7 @@ pub(super) fn get(config: &Config, path: &str, key: Option<&str>) -> Result<Answ
         .ok_or_else(|| failed("it has no address".to_owned()))?;
     let answer = connect(reachable(address)).and_then(|stream| {
         if config.http.tls.is_on() {
-            exchange(any_certificate::over(stream)?, path, key)
+            exchange(local_tls::over(stream)?, path, key)
         } else {
             exchange(stream, path, key)
         }

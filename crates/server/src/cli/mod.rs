@@ -1,6 +1,5 @@
 //! The command line: commands, flags and exit codes. Each command has its own file.
 
-mod any_certificate;
 mod check_config;
 mod default_config;
 mod doctor;
@@ -8,6 +7,7 @@ mod explain;
 mod health;
 mod import;
 mod local_server;
+mod local_tls;
 mod migrate;
 mod new_epoch;
 mod schema;

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     config::{self, OnFailure},
-    webhooks::{Answer, Client, NoBody, PostError, SigningKeys, Target},
+    http_client::NoBody,
+    webhooks::{Answer, Client, PostError, SigningKeys, Target},
 };
 
 /// The pause before a request is repeated.

@@ -247,7 +247,7 @@ impl Health {
         };
         if self.phase() == Phase::Ready {
             last.log
-                .note(&checks.faults(), dependencies.chat.clients_sent_away());
+                .note(&checks.faults(), dependencies.chat.clients_disconnected());
         }
         last.checked = Some((Instant::now(), checks.clone()));
         Some(checks)

@@ -1,10 +1,11 @@
 //! The HTTP listeners: the public one for clients, and the optional one for operators.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use axum::Router;
 use roomful_socket::HttpLimits;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use roomful_supervisor::{Supervised, supervise};
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     config::{Config, Http},
@@ -15,31 +16,57 @@ use crate::{
 /// Connections to the listener for operators: a few probes and scrapers.
 const OPS_CONNECTIONS: usize = 32;
 
-/// The accept loop and the signal that ends it.
+/// The listening socket of an accept loop. `None` ends the loop.
+type Socket = Option<Arc<TcpListener>>;
+
+/// Completes when the accept loop is to end.
+type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A listening socket with its supervised accept loop. Clients that connect between a panic of the loop and
+/// its restart wait in the socket's backlog. A node whose loop keeps panicking is not ready.
 pub(crate) struct HttpListener {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    socket: watch::Sender<Socket>,
+    accept_loop: Supervised,
 }
 
 impl HttpListener {
     /// Serves `routes` on `socket`.
     pub(crate) fn start(socket: TcpListener, routes: Router, limits: HttpLimits) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
-            let stopped = async {
-                // The sender also counts as a stop signal when it is dropped.
-                let _ = stopped.await;
+        Self::supervised(socket, move |socket, stopped| {
+            roomful_socket::serve(socket, routes.clone(), limits.clone(), stopped)
+        })
+    }
+
+    /// Runs the accept loop that `serve` makes of the socket and the future that stops it.
+    fn supervised<F>(
+        socket: TcpListener,
+        serve: impl Fn(Arc<TcpListener>, Stopped) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (socket, sockets) = watch::channel(Some(Arc::new(socket)));
+        let accept_loop = supervise("accept loop", move || {
+            let mut sockets = sockets.clone();
+            let socket = sockets.borrow().clone();
+            let stopped = async move {
+                // An error means that the listener was dropped, which stops the loop, too.
+                let _ = sockets.wait_for(Option::is_none).await;
             };
-            roomful_socket::serve(socket, routes, limits, stopped).await;
+            let serving = socket.map(|socket| serve(socket, Box::pin(stopped)));
+            async move {
+                if let Some(serving) = serving {
+                    serving.await;
+                }
+            }
         });
-        HttpListener { stop, task }
+        HttpListener { socket, accept_loop }
     }
 
     /// Closes the listener and waits for its running requests, at most for `shutdown.http_timeout`.
     pub(crate) async fn stop(self) {
-        // An error means that the accept loop has ended already.
-        let _ = self.stop.send(());
-        let _ = self.task.await;
+        self.socket.send_replace(None);
+        self.accept_loop.ended().await;
     }
 }
 
@@ -96,4 +123,43 @@ fn deadlines(config: &Config) -> HttpLimits {
     limits.min_rate = u64::try_from(min_rate.0).unwrap_or(u64::MAX);
     limits.shutdown_timeout = config.shutdown.http_timeout.0;
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    async fn status(address: SocketAddr) -> String {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn an_accept_loop_that_panics_restarts_on_the_same_socket() {
+        let (socket, address) = bind("127.0.0.1:0").await.unwrap();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let listener = HttpListener::supervised(socket, move |socket, stopped| {
+            let run = counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert_ne!(run, 0, "the first run fails");
+                roomful_socket::serve(socket, Router::new(), HttpLimits::default(), stopped).await;
+            }
+        });
+        assert_eq!(status(address).await, "HTTP/1.1 404 Not Found");
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+        listener.stop().await;
+        assert!(TcpStream::connect(address).await.is_err(), "the socket is closed");
+    }
 }

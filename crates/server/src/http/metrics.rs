@@ -493,7 +493,7 @@ fn describe_cluster() {
             "Times that this node lost its lease and closed its connections.",
         ),
         (
-            "roomful_cluster_clients_sent_away_total",
+            "roomful_cluster_clients_disconnected_total",
             "Clients that this node disconnected because it lost its lease.",
         ),
         (
@@ -513,7 +513,10 @@ fn describe_cluster() {
             "Bytes of upgraded connections forwarded for other nodes.",
         ),
         ("roomful_drained_total", "Connections closed by a drain."),
-        ("roomful_sent_away_total", "Sockets that got the draining event."),
+        (
+            "roomful_draining_notices_total",
+            "Sockets that got the draining event.",
+        ),
         (
             "roomful_moderation_total",
             "Acts of moderation ordered on this node, by action.",

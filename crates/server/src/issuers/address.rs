@@ -50,13 +50,13 @@ static SPECIAL_V6: LazyLock<Vec<Ipv6Net>> = LazyLock::new(|| {
 
 /// Which addresses a connection may go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum AddressScope {
     Public,
     Private,
     Any,
 }
 
-impl Reach {
+impl AddressScope {
     pub(super) fn allows(self, address: IpAddr) -> bool {
         match self {
             Self::Public => is_public(address),
@@ -98,7 +98,7 @@ fn behind_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
     inner: GaiResolver,
-    reach: Reach,
+    scope: AddressScope,
 }
 
 /// Why a host has no address to connect to.
@@ -107,24 +107,26 @@ pub(super) enum ResolveError {
     #[error("failed to resolve the host: {0}")]
     Failed(io::Error),
     #[error("{}", refusal(*.0))]
-    Refused(Reach),
+    Refused(AddressScope),
 }
 
-/// What to do about an address that `reach` refuses.
-fn refusal(reach: Reach) -> &'static str {
-    match reach {
-        Reach::Private => "the host is public, and plain http: is for private addresses only; use https:",
-        Reach::Public | Reach::Any => {
+/// What to do about an address that `scope` refuses.
+fn refusal(scope: AddressScope) -> &'static str {
+    match scope {
+        AddressScope::Private => {
+            "the host is public, and plain http: is for private addresses only; use https:"
+        }
+        AddressScope::Public | AddressScope::Any => {
             "the host has a private address; set allow_private = true if that is intended"
         }
     }
 }
 
 impl Resolver {
-    pub(super) fn new(reach: Reach) -> Self {
+    pub(super) fn new(scope: AddressScope) -> Self {
         Self {
             inner: GaiResolver::new(),
-            reach,
+            scope,
         }
     }
 }
@@ -139,26 +141,26 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (found, reach) = (self.inner.call(name), self.reach);
+        let (found, scope) = (self.inner.call(name), self.scope);
         Box::pin(async move {
             let found = found.await.map_err(ResolveError::Failed)?;
-            let allowed: Vec<_> = found.filter(|address| reach.allows(address.ip())).collect();
+            let allowed: Vec<_> = found.filter(|address| scope.allows(address.ip())).collect();
             if allowed.is_empty() {
-                return Err(ResolveError::Refused(reach));
+                return Err(ResolveError::Refused(scope));
             }
             Ok(allowed.into_iter())
         })
     }
 }
 
-/// Refuses a host that is an address which `reach` does not allow. The connector does not resolve those.
+/// Refuses a host that is an address which `scope` does not allow. The connector does not resolve those.
 ///
 /// # Errors
 /// [`ResolveError::Refused`].
-pub(super) fn check_literal(host: &str, reach: Reach) -> Result<(), ResolveError> {
+pub(super) fn check_literal(host: &str, scope: AddressScope) -> Result<(), ResolveError> {
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     match literal.unwrap_or(host).parse::<IpAddr>() {
-        Ok(address) if !reach.allows(address) => Err(ResolveError::Refused(reach)),
+        Ok(address) if !scope.allows(address) => Err(ResolveError::Refused(scope)),
         _ => Ok(()),
     }
 }
@@ -203,7 +205,7 @@ mod tests {
         for (text, expected) in table {
             let address = text.parse().unwrap();
             assert_eq!(is_public(address), expected, "{text}");
-            assert_eq!(Reach::Private.allows(address), !expected, "{text}");
+            assert_eq!(AddressScope::Private.allows(address), !expected, "{text}");
         }
         assert_eq!(
             (SPECIAL_V4.len(), SPECIAL_V6.len()),
@@ -214,23 +216,23 @@ mod tests {
 
     #[test]
     fn a_host_that_is_an_address_is_checked_without_resolving() {
-        assert!(check_literal("127.0.0.1", Reach::Public).is_err());
-        assert!(check_literal("[::1]", Reach::Public).is_err());
-        assert!(check_literal("[::1]", Reach::Private).is_ok());
-        assert!(check_literal("1.1.1.1", Reach::Private).is_err());
-        assert!(check_literal("1.1.1.1", Reach::Public).is_ok());
-        assert!(check_literal("login.example", Reach::Public).is_ok());
+        assert!(check_literal("127.0.0.1", AddressScope::Public).is_err());
+        assert!(check_literal("[::1]", AddressScope::Public).is_err());
+        assert!(check_literal("[::1]", AddressScope::Private).is_ok());
+        assert!(check_literal("1.1.1.1", AddressScope::Private).is_err());
+        assert!(check_literal("1.1.1.1", AddressScope::Public).is_ok());
+        assert!(check_literal("login.example", AddressScope::Public).is_ok());
     }
 
     #[tokio::test]
     async fn a_name_of_a_private_address_resolves_to_nothing() {
-        let resolve = |reach| Resolver::new(reach).call("localhost".parse().unwrap());
+        let resolve = |scope| Resolver::new(scope).call("localhost".parse().unwrap());
         assert!(matches!(
-            resolve(Reach::Public).await,
-            Err(ResolveError::Refused(Reach::Public))
+            resolve(AddressScope::Public).await,
+            Err(ResolveError::Refused(AddressScope::Public))
         ));
         assert!(
-            resolve(Reach::Private)
+            resolve(AddressScope::Private)
                 .await
                 .unwrap()
                 .all(|address| address.ip().is_loopback())

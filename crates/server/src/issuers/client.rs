@@ -4,15 +4,18 @@ use std::{error::Error, io};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use http_body_util::Empty;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client as HyperClient, connect::HttpConnector},
     rt::TokioExecutor,
 };
 
-use super::address::{Reach, ResolveError, Resolver, check_literal};
-use crate::outbox::causes;
+use super::address::{AddressScope, ResolveError, Resolver, check_literal};
+use crate::{
+    http_client::{NoBody, USER_AGENT, read_body},
+    outbox::causes,
+};
 
 /// Why an issuer's document is not there.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +68,7 @@ impl FetchError {
 pub(super) struct Client {
     https: HyperClient<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>,
     /// Addresses for `https:` URLs.
-    reach: Reach,
+    scope: AddressScope,
     /// For `http:` URLs, which need `allow_private`.
     http: Option<HyperClient<HttpConnector<Resolver>, Empty<Bytes>>>,
     max_bytes: usize,
@@ -75,20 +78,24 @@ impl Client {
     /// # Errors
     /// If the system's CA certificates cannot be loaded.
     pub(super) fn new(allow_private: bool, max_bytes: usize) -> io::Result<Self> {
-        let reach = if allow_private { Reach::Any } else { Reach::Public };
-        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(reach));
+        let scope = if allow_private {
+            AddressScope::Any
+        } else {
+            AddressScope::Public
+        };
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(scope));
         tcp.enforce_http(false);
         let https = HttpsConnectorBuilder::new()
             .with_native_roots()?
             .https_only()
             .enable_http1()
             .wrap_connector(tcp);
-        let plain = HttpConnector::new_with_resolver(Resolver::new(Reach::Private));
+        let plain = HttpConnector::new_with_resolver(Resolver::new(AddressScope::Private));
         let mut client = HyperClient::builder(TokioExecutor::new());
         client.pool_max_idle_per_host(0);
         Ok(Self {
             https: client.build(https),
-            reach,
+            scope,
             http: allow_private.then(|| client.build(plain)),
             max_bytes,
         })
@@ -98,18 +105,18 @@ impl Client {
     pub(super) async fn get(&self, url: &Uri) -> Result<Bytes, FetchError> {
         let request = Request::get(url.clone())
             .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, concat!("Roomful/", env!("CARGO_PKG_VERSION")))
+            .header(header::USER_AGENT, USER_AGENT)
             .body(Empty::new())
             .map_err(|error| FetchError::Invalid(error.to_string()))?;
         let host = url.host().unwrap_or_default();
         let refused = |error: ResolveError| FetchError::Address(error.to_string());
         let answer = match (url.scheme_str(), &self.http) {
             (Some("https"), _) => {
-                check_literal(host, self.reach).map_err(refused)?;
+                check_literal(host, self.scope).map_err(refused)?;
                 self.https.request(request).await
             }
             (Some("http"), Some(http)) => {
-                check_literal(host, Reach::Private).map_err(refused)?;
+                check_literal(host, AddressScope::Private).map_err(refused)?;
                 http.request(request).await
             }
             _ => {
@@ -125,11 +132,14 @@ impl Client {
         if head.status != StatusCode::OK {
             return Err(FetchError::Status(status));
         }
-        match Limited::new(body, self.max_bytes).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge(self.max_bytes)),
-            Err(error) => Err(FetchError::Unreachable(error.to_string())),
-        }
+        read_body(body, self.max_bytes)
+            .await
+            .map_err(|no_body| match no_body {
+                NoBody::TooLarge => FetchError::TooLarge(self.max_bytes),
+                NoBody::Broken => {
+                    FetchError::Unreachable("the connection broke within the answer".to_owned())
+                }
+            })
     }
 }
 

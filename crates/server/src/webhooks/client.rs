@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client as HyperClient, connect::HttpConnector},
@@ -12,7 +12,11 @@ use hyper_util::{
 };
 
 use super::signature::SigningKeys;
-use crate::{clock, outbox::causes};
+use crate::{
+    clock,
+    http_client::{NoBody, USER_AGENT, read_body},
+    outbox::causes,
+};
 
 /// The largest response body to read, unless it may repeat what a user has sent.
 pub(crate) const RESPONSE_BYTES: usize = 64 << 10;
@@ -39,15 +43,6 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// The body, or why there is none.
     pub(crate) body: Result<Bytes, NoBody>,
-}
-
-/// Why an answer has no body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoBody {
-    /// It is larger than the client reads.
-    TooLarge,
-    /// The connection broke.
-    Broken,
 }
 
 /// Why a post has no answer, as one line without URLs and secrets.
@@ -84,11 +79,7 @@ impl Client {
             .map_err(|error| PostError::Unreachable(causes(&error)))?
             .into_parts();
         // Read the body also if nobody needs it: the connection can then be reused.
-        let body = match Limited::new(body, self.response_bytes).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(NoBody::TooLarge),
-            Err(_) => Err(NoBody::Broken),
-        };
+        let body = read_body(body, self.response_bytes).await;
         Ok(Answer {
             status: head.status,
             headers: head.headers,
@@ -111,7 +102,7 @@ impl Target {
         let timestamp = clock::unix_seconds();
         Request::post(self.uri.clone())
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, concat!("Roomful/", env!("CARGO_PKG_VERSION")))
+            .header(header::USER_AGENT, USER_AGENT)
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", self.keys.sign(id, timestamp, &body))

@@ -18,7 +18,7 @@ use roomful_supervisor::Supervised;
 
 use self::endpoint::{Endpoint, Posting};
 pub(crate) use self::{
-    client::{Answer, Client, NoBody, PostError, Target},
+    client::{Answer, Client, PostError, Target},
     signature::SigningKeys,
 };
 use crate::{

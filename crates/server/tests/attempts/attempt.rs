@@ -123,19 +123,19 @@ impl Attempt {
 
 impl Act {
     async fn outcome(&self, world: &World) -> Result<String, String> {
-        let told = |error: Error| error.to_string();
+        let describe = |error: Error| error.to_string();
         match self {
             Act::Emit(user, event, argument) => {
                 let ack = world
                     .person(user)
                     .call_with(event, std::slice::from_ref(argument), SOON);
-                code_of(&ack.await.map_err(told)?)
+                code_of(&ack.await.map_err(describe)?)
             }
             Act::Hooked(mood) => {
                 world.receiver.set(*mood);
                 let message = json!({ "room": "hooked", "text": "hello" });
                 let ack = world.person("ann").call("chat:send_message", &message).await;
-                code_of(&ack.map_err(told)?)
+                code_of(&ack.map_err(describe)?)
             }
             Act::Connect(token) => {
                 let auth = json!({ "token": token });
@@ -147,13 +147,13 @@ impl Act {
             }
             Act::Call(key, method, path, body) => {
                 let answer = world.call_with(*key, method, path, body).await;
-                Ok(summary(&answer.map_err(told)?))
+                Ok(summary(&answer.map_err(describe)?))
             }
             Act::Raw(head) => {
-                let mut client = HttpClient::connect(world.server.addr()).await.map_err(told)?;
+                let mut client = HttpClient::connect(world.server.addr()).await.map_err(describe)?;
                 let request = format!("{head}\r\nhost: x\r\nconnection: close\r\n\r\n");
-                client.send_raw(request.as_bytes()).await.map_err(told)?;
-                Ok(client.answer().await.map_err(told)?.status.to_string())
+                client.send_raw(request.as_bytes()).await.map_err(describe)?;
+                Ok(client.answer().await.map_err(describe)?.status.to_string())
             }
         }
     }

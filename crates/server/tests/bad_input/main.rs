@@ -52,9 +52,12 @@ impl Bystanders {
             ack["data"]["seq"], self.said,
             "the speaker after {after:?}: {ack}"
         );
-        let heard = self.listener.next_event("chat:receive_message").await;
-        let heard = heard.unwrap_or_else(|error| panic!("the listener was hurt by {after:?}: {error}"));
-        assert_eq!((&heard["seq"], &heard["text"]), (&json!(self.said), &json!(text)));
+        let received = self.listener.next_event("chat:receive_message").await;
+        let received = received.unwrap_or_else(|error| panic!("the listener was hurt by {after:?}: {error}"));
+        assert_eq!(
+            (&received["seq"], &received["text"]),
+            (&json!(self.said), &json!(text))
+        );
     }
 }
 

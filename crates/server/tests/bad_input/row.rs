@@ -64,31 +64,31 @@ impl Row {
 
     /// Runs the row on a new connection. The error describes the difference from the expected outcome.
     pub(crate) async fn play(&self, server: &ServerProcess) -> Result<(), String> {
-        let told = |error: Error| error.to_string();
+        let describe = |error: Error| error.to_string();
         match &self.act {
             Act::Bytes(stage, bytes, code) => {
-                let mut ws = session(server, *stage).await.map_err(told)?.into_ws();
+                let mut ws = session(server, *stage).await.map_err(describe)?.into_ws();
                 // The server may close before it has read all bytes, so the outcome is on the reading side.
                 let _ = ws.send_raw(bytes).await;
-                let seen = close_code(&mut ws).await.map_err(told)?;
+                let seen = close_code(&mut ws).await.map_err(describe)?;
                 expect("a close frame with", &Some(*code), &seen)
             }
             Act::Texts(stage, texts) => {
-                let mut session = session(server, *stage).await.map_err(told)?;
+                let mut session = session(server, *stage).await.map_err(describe)?;
                 send(&mut session, texts).await;
                 ended(&mut session).await
             }
             Act::Answered(texts, code) => {
-                let mut session = session(server, Stage::Connected).await.map_err(told)?;
+                let mut session = session(server, Stage::Connected).await.map_err(describe)?;
                 send(&mut session, texts).await;
                 let ack = answer(&mut session).await?;
                 check_error(&ack["error"])?;
                 expect("an error with code", &json!(code), &ack["error"]["code"])
             }
             Act::Request(bytes, status) => {
-                let mut client = http::HttpClient::connect(server.addr()).await.map_err(told)?;
+                let mut client = http::HttpClient::connect(server.addr()).await.map_err(describe)?;
                 let _ = client.send_raw(bytes).await;
-                expect("HTTP", status, &client.answer().await.map_err(told)?.status)
+                expect("HTTP", status, &client.answer().await.map_err(describe)?.status)
             }
             Act::PollingBody(body) => polling_ends(server, body).await,
             Act::Auth(auth, code) => match Session::connect(server.addr(), "/", auth).await {
@@ -103,12 +103,12 @@ impl Row {
                 let auth = json!({ "token": token::for_user(server.secret(), "eve") });
                 let client = SioClient::connect(server.addr(), "/", &auth)
                     .await
-                    .map_err(told)?;
+                    .map_err(describe)?;
                 for (event, argument) in before {
-                    let ack = client.call(event, argument).await.map_err(told)?;
+                    let ack = client.call(event, argument).await.map_err(describe)?;
                     expect(event, &json!(true), &ack["ok"])?;
                 }
-                let ack = client.call_with(event, args, SOON).await.map_err(told)?;
+                let ack = client.call_with(event, args, SOON).await.map_err(describe)?;
                 expect("an ack with ok", &json!(false), &ack["ok"])?;
                 check_error(&ack["error"])?;
                 expect("an error with code", &json!(code), &ack["error"]["code"])?;
@@ -116,7 +116,7 @@ impl Row {
                 let ack = client
                     .call("chat:join", &json!("a-good-room"))
                     .await
-                    .map_err(told)?;
+                    .map_err(describe)?;
                 expect("the next event's ok", &json!(true), &ack["ok"])
             }
         }
@@ -189,16 +189,16 @@ async fn ended(session: &mut Session) -> Result<(), String> {
 }
 
 async fn polling_ends(server: &ServerProcess, body: &[u8]) -> Result<(), String> {
-    let told = |error: Error| error.to_string();
+    let describe = |error: Error| error.to_string();
     let path = "/socket.io/?EIO=4&transport=polling";
-    let open = http::get(server.addr(), path).await.map_err(told)?.text();
+    let open = http::get(server.addr(), path).await.map_err(describe)?.text();
     let handshake: Value = serde_json::from_str(open.get(1..).unwrap_or_default()).unwrap_or_default();
     let path = format!("{path}&sid={}", handshake["sid"].as_str().unwrap_or_default());
     let headers = [("content-type", "text/plain")];
     // Whatever the response to the POST, the session must be gone, at the latest after its last poll.
     let _ = http::request(server.addr(), "POST", &path, &headers, body).await;
     for _ in 0..3 {
-        if http::get(server.addr(), &path).await.map_err(told)?.status == 400 {
+        if http::get(server.addr(), &path).await.map_err(describe)?.status == 400 {
             return Ok(());
         }
     }

@@ -26,8 +26,8 @@ async fn meet<R>(nodes: &Nodes<R>, round: &str) {
     for (from, name) in [(&at_first, &alice), (&at_second, &bob)] {
         let said = say(from, "lobby", &format!("by {name}")).await;
         for client in [&at_first, &at_second] {
-            let heard = client.next_event("chat:receive_message").await.unwrap();
-            assert_eq!(seq(&heard), seq(&said));
+            let received = client.next_event("chat:receive_message").await.unwrap();
+            assert_eq!(seq(&received), seq(&said));
         }
     }
 }

@@ -33,17 +33,17 @@ async fn messages_of_all_nodes_arrive_everywhere_in_one_order() {
     for sender in senders.collect::<Vec<_>>() {
         sender.await.unwrap();
     }
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for client in &clients {
         let mut log = Vec::new();
         for _ in 0..3 * EACH {
             log.push(client.next_event("chat:receive_message").await.unwrap());
         }
         assert!(log.iter().map(seq).eq(1..=3 * EACH));
-        heard.push(log);
+        received.push(log);
     }
-    assert_eq!(heard[0], heard[1]);
-    assert_eq!(heard[0], heard[2]);
+    assert_eq!(received[0], received[1]);
+    assert_eq!(received[0], received[2]);
     assert_eq!(known_to(&nodes[0]).await, ["node-0", "node-1", "node-2"]);
 }
 

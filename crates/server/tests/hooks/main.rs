@@ -62,22 +62,6 @@ fn error(ack: &Value) -> (&str, &str, bool) {
     )
 }
 
-async fn api(server: &ServerProcess, method: &str, path: &str, body: &Value) -> http::Answer {
-    let bearer = format!("Bearer {}", server.api_key());
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("content-type", "application/json"),
-    ];
-    let body = if body.is_null() {
-        Vec::new()
-    } else {
-        body.to_string().into_bytes()
-    };
-    http::request(server.addr(), method, path, &headers, &body)
-        .await
-        .unwrap()
-}
-
 async fn metrics(server: &ServerProcess) -> String {
     http::get(server.addr(), "/metrics").await.unwrap().text()
 }
@@ -171,12 +155,23 @@ async fn a_refused_connection_changes_no_profile() {
     assert!(connect(&server, "mallory").await.is_err());
     receiver.set(ALLOW);
     connect(&server, "bob").await.unwrap();
-    let path = |user: &str| format!("/api/v1/users/{user}");
+    let path = |user: &str| format!("/users/{user}");
     assert_eq!(
-        api(&server, "GET", &path("mallory"), &Value::Null).await.status,
+        server
+            .api("GET", &path("mallory"), &Value::Null)
+            .await
+            .unwrap()
+            .status,
         404
     );
-    assert_eq!(api(&server, "GET", &path("bob"), &Value::Null).await.status, 200);
+    assert_eq!(
+        server
+            .api("GET", &path("bob"), &Value::Null)
+            .await
+            .unwrap()
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -234,19 +229,19 @@ async fn edits_and_posts_of_the_backend_pass_through_the_hook() {
     assert_eq!(texts(&alice, "lobby").await, ["two!"]);
 
     let post = |text: &str| json!({ "userId": "bot", "text": text, "clientId": text });
-    let path = "/api/v1/rooms/lobby/messages";
-    let refused = api(&server, "POST", path, &post("four")).await;
+    let path = "/rooms/lobby/messages";
+    let refused = server.api("POST", path, &post("four")).await.unwrap();
     assert_eq!(
         (refused.status, &refused.json()["error"]["code"]),
         (403, &json!("refused"))
     );
     assert_eq!(refused.json()["error"]["message"], "be kind");
     receiver.set(REPLACE);
-    let posted = api(&server, "POST", path, &post("five")).await;
+    let posted = server.api("POST", path, &post("five")).await.unwrap();
     assert!(posted.status < 300, "{}", posted.text());
     assert_eq!(texts(&alice, "lobby").await, ["two!", "***"]);
     receiver.set(REFUSE);
-    let again = api(&server, "POST", path, &post("five")).await;
+    let again = server.api("POST", path, &post("five")).await.unwrap();
     assert_eq!(again.json()["duplicate"], true, "{}", again.text());
     // Deletes and reactions say nothing new.
     let asked = receiver.posts().len();
@@ -288,7 +283,7 @@ async fn only_new_memberships_are_asked_about() {
         receiver.posts()[0].body,
         json!({ "event": "room.join", "user": "alice", "room": "lobby" })
     );
-    let room = api(&server, "GET", "/api/v1/rooms/lobby", &Value::Null).await;
+    let room = server.api("GET", "/rooms/lobby", &Value::Null).await.unwrap();
     assert_eq!(room.status, 404, "a refused join creates no room");
 
     receiver.set(ALLOW);
@@ -300,7 +295,7 @@ async fn only_new_memberships_are_asked_about() {
 
     // A private room answers as if there were none, without a question.
     let private = json!({ "kind": "private" });
-    assert!(api(&server, "PUT", "/api/v1/rooms/secret", &private).await.status < 300);
+    assert!(server.api("PUT", "/rooms/secret", &private).await.unwrap().status < 300);
     let bob = connect(&server, "bob").await.unwrap();
     let refused = bob.call("chat:join", &json!("secret")).await.unwrap();
     assert_eq!(error(&refused).0, "forbidden");
@@ -339,7 +334,7 @@ async fn operators_see_the_state_of_each_hook() {
     let more = r#", name = "texts", rooms = ["pub-*"], on_failure = "refuse", open_after = 1, retries = 0"#;
     let server = start(&[hook(&receiver, "message.send", more)]).await;
     let states = async || {
-        let answer = api(&server, "GET", "/api/v1/hooks", &Value::Null).await;
+        let answer = server.api("GET", "/hooks", &Value::Null).await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     };
@@ -377,6 +372,6 @@ async fn operators_see_the_state_of_each_hook() {
         (&json!("status"), &json!("answered 500"))
     );
     assert!(last["at"].as_i64().unwrap() > 1_500_000_000_000, "{last}");
-    let unknown = api(&server, "GET", "/api/v1/hooks?node=none", &Value::Null).await;
+    let unknown = server.api("GET", "/hooks?node=none", &Value::Null).await.unwrap();
     assert_eq!(unknown.status, 404);
 }

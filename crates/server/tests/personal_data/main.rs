@@ -8,7 +8,7 @@ mod export;
 
 use std::time::Duration;
 
-use roomful_testkit::{PATIENCE, ServerProcess, SioClient, http::HttpClient, server::Config, token};
+use roomful_testkit::{PATIENCE, ServerProcess, SioClient, server::Config, token};
 use serde_json::{Value, json};
 
 /// A server with one key for everything.
@@ -43,22 +43,7 @@ impl Api {
 
     /// Makes a call with the key and returns the body as it came.
     pub(crate) async fn text(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
-        let mut client = HttpClient::connect(self.server.addr()).await.unwrap();
-        let bearer = format!("Bearer {}", self.server.api_key());
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let path = format!("/api/v1{path}");
-        let answer = client
-            .request(method, &path, &headers, body.as_bytes())
-            .await
-            .unwrap();
+        let answer = self.server.api(method, path, body).await.unwrap();
         (answer.status, String::from_utf8(answer.body).unwrap())
     }
 

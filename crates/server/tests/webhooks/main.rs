@@ -7,12 +7,7 @@ mod receiver;
 use std::collections::{HashMap, HashSet};
 
 use receiver::{Mood, Post, Receiver, SECRET};
-use roomful_testkit::{
-    PATIENCE, ServerProcess, SioClient,
-    http::{self, HttpClient},
-    server::Config,
-    token,
-};
+use roomful_testkit::{PATIENCE, ServerProcess, SioClient, http, server::Config, token};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -192,10 +187,10 @@ async fn nothing_is_lost_through_failures_of_the_receiver_and_kills_of_the_serve
     let posts = receiver
         .wait("every message", |posts| taken(posts).len() >= said.len())
         .await;
-    let told = taken(&posts);
-    assert_eq!(told.values().cloned().collect::<HashSet<_>>(), said);
+    let reported = taken(&posts);
+    assert_eq!(reported.values().cloned().collect::<HashSet<_>>(), said);
     assert_eq!(
-        told.len(),
+        reported.len(),
         said.len(),
         "one id for each message, over all attempts"
     );
@@ -245,16 +240,6 @@ async fn a_message_is_undelivered_only_for_members_who_did_not_acknowledge_it() 
     assert_eq!(posts[0].body["data"]["message"]["text"], "hello");
 }
 
-/// Makes a call of the HTTP API without a body.
-async fn api(server: &ServerProcess, method: &str, path: &str) -> (u16, Value) {
-    let bearer = format!("Bearer {}", server.api_key());
-    let mut client = HttpClient::connect(server.addr()).await.unwrap();
-    let path = format!("/api/v1{path}");
-    let headers = [("authorization", bearer.as_str())];
-    let answer = client.request(method, &path, &headers, b"").await.unwrap();
-    (answer.status, answer.json())
-}
-
 #[tokio::test]
 async fn dead_records_are_listed_and_replayed() {
     let receiver = Receiver::start(Mood::Answer(500)).await;
@@ -279,9 +264,13 @@ async fn dead_records_are_listed_and_replayed() {
     assert_eq!((code, said.contains("no record")), (Some(2), true), "{said}");
 
     // The HTTP API lists the same record, and `explain` names the failure.
-    let (status, dead) = api(&server, "GET", "/webhooks/records?state=dead").await;
+    let answer = server
+        .api("GET", "/webhooks/records?state=dead", &Value::Null)
+        .await
+        .unwrap();
+    let dead = answer.json();
     let record = &dead["records"][0];
-    assert_eq!((status, &record["id"]), (200, &json!(fields[0])));
+    assert_eq!((answer.status, &record["id"]), (200, &json!(fields[0])));
     assert_eq!(
         (
             &record["event"],
@@ -298,18 +287,25 @@ async fn dead_records_are_listed_and_replayed() {
             &json!("answered 500")
         )
     );
-    let (_, explained) = api(&server, "GET", "/explain?user=bob&room=lobby&seq=1").await;
+    let answer = server
+        .api("GET", "/explain?user=bob&room=lobby&seq=1", &Value::Null)
+        .await
+        .unwrap();
+    let explained = answer.json();
     let findings = explained["findings"].to_string();
     assert!(
         findings.contains("The event message.created did not reach app: answered 500."),
         "{findings}"
     );
-    let (status, _) = api(&server, "POST", "/webhooks/records/evt_none/replay").await;
-    assert_eq!(status, 404);
+    let answer = server
+        .api("POST", "/webhooks/records/evt_none/replay", &Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 404);
     let seen = receiver.posts().len();
     let replay = format!("/webhooks/records/{}/replay", fields[0]);
-    let (status, again) = api(&server, "POST", &replay).await;
-    assert_eq!((status, again), (200, json!({ "records": 1 })));
+    let answer = server.api("POST", &replay, &Value::Null).await.unwrap();
+    assert_eq!((answer.status, answer.json()), (200, json!({ "records": 1 })));
     receiver
         .wait("two attempts after a replay", |posts| posts.len() >= seen + 2)
         .await;

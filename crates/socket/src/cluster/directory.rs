@@ -84,9 +84,9 @@ mod tests {
     fn a_node_address_may_be_part_of_a_larger_object() {
         let tag = NodeTag::random();
         let info = format!(r#"{{"version":"1","tag":"{tag}","advertise":"10.0.0.1:3000","n":1}}"#);
-        let card = NodeAddress::from_bytes(info.as_bytes()).unwrap();
-        assert_eq!((card.tag, card.advertise.as_str()), (tag, "10.0.0.1:3000"));
-        assert_eq!(NodeAddress::from_bytes(&card.to_bytes()), Some(card));
+        let address = NodeAddress::from_bytes(info.as_bytes()).unwrap();
+        assert_eq!((address.tag, address.advertise.as_str()), (tag, "10.0.0.1:3000"));
+        assert_eq!(NodeAddress::from_bytes(&address.to_bytes()), Some(address));
         assert_eq!(NodeAddress::from_bytes(b"{}"), None);
         assert_eq!(NodeAddress::from_bytes(br#"{"tag":"x","advertise":"a:1"}"#), None);
     }

@@ -83,7 +83,7 @@ impl ForwardingPeers {
             .build(connector);
         let silence = settings.heartbeat.interval + settings.heartbeat.timeout;
         ForwardingPeers {
-            own: cluster.card.tag,
+            own: cluster.address.tag,
             request_signature: RequestSigner::new(&cluster.secret, &cluster.also_accepted),
             peer_cache: PeerCache::new(
                 Arc::clone(&cluster.directory),
@@ -101,7 +101,7 @@ impl ForwardingPeers {
         }
     }
 
-    async fn pass_on(
+    async fn forward_to_owner(
         &self,
         owner: NodeTag,
         path: &str,
@@ -256,7 +256,7 @@ impl Peers for ForwardingPeers {
             let mut drained = self.drained.subscribe();
             self.metrics.forwarded(request.method(), upgrade);
             let outcome = tokio::select! {
-                outcome = self.pass_on(owner, path, request, client, upgrade) => outcome,
+                outcome = self.forward_to_owner(owner, path, request, client, upgrade) => outcome,
                 _ = drained.wait_for(|&drained| drained >= CLOSED) => Err(ForwardError::Closing),
             };
             outcome.map_err(|failure| {

@@ -99,7 +99,7 @@ impl Default for ForwardLimits {
 /// once, as for any ended session. The stock client then reconnects.
 #[derive(Clone)]
 pub struct Cluster {
-    card: NodeAddress,
+    address: NodeAddress,
     secret: Arc<[u8]>,
     also_accepted: Vec<Arc<[u8]>>,
     directory: Arc<dyn Directory>,
@@ -115,13 +115,13 @@ impl Cluster {
         if secret.len() < MIN_SECRET {
             return Err(ClusterError::Secret);
         }
-        let card = NodeAddress {
+        let address = NodeAddress {
             tag: NodeTag::random(),
             advertise: advertise.to_owned(),
         };
-        card.authority()?;
+        address.authority()?;
         Ok(Cluster {
-            card,
+            address,
             secret: secret.into(),
             also_accepted: Vec::new(),
             directory,
@@ -161,13 +161,13 @@ impl Cluster {
     }
 
     pub(crate) fn adapter(&self) -> Option<(NodeTag, Arc<dyn Bus>)> {
-        Some((self.card.tag, Arc::clone(self.bus.as_ref()?)))
+        Some((self.address.tag, Arc::clone(self.bus.as_ref()?)))
     }
 
     /// This node's address. Put it into the `info` of the node's lease on the bus before the node takes
     /// clients.
     pub fn node_address(&self) -> &NodeAddress {
-        &self.card
+        &self.address
     }
 
     /// Replaces the default limits.
@@ -202,7 +202,7 @@ pub fn check_advertised(advertise: &str) -> Result<(), ClusterError> {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
-            .field("card", &self.card)
+            .field("address", &self.address)
             .field("bounds", &self.bounds)
             .finish_non_exhaustive()
     }

@@ -78,7 +78,7 @@ pub trait Connection: Send {
     }
 
     /// Bytes held for incomplete messages.
-    fn held(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         0
     }
 

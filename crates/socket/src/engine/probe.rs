@@ -43,7 +43,7 @@ pub(super) async fn run(session: Arc<Session>, mut stream: Stream, read_ahead: B
         decoder: Decoder::default(),
         probed: false,
     };
-    let outcome = tokio::time::timeout_at(deadline, probe.talk(&mut stream, read_ahead.to_vec())).await;
+    let outcome = tokio::time::timeout_at(deadline, probe.exchange(&mut stream, read_ahead.to_vec())).await;
     let decoder = probe.decoder;
     if let Ok(Some(read_ahead)) = outcome {
         if let Err(mut upgraded) = session.take_over(UpgradedStream {
@@ -74,7 +74,7 @@ enum Step {
 
 impl Probe<'_> {
     /// Reads until the upgrade packet and returns the bytes that follow it. `None` if the probe failed.
-    async fn talk(&mut self, stream: &mut Stream, mut pending: Vec<u8>) -> Option<Vec<u8>> {
+    async fn exchange(&mut self, stream: &mut Stream, mut pending: Vec<u8>) -> Option<Vec<u8>> {
         let mut release = tokio::time::interval(RELEASE_EVERY);
         let mut buffer = [0; READ_BUFFER];
         loop {

@@ -126,7 +126,7 @@ impl SessionTask {
     }
 
     /// Acts on passed deadlines and registers the next one. Returns whether a deadline had passed.
-    fn keep_time(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> bool {
         let mut acted = false;
         if self.stage == Stage::Open
             && let Some(deadline) = self.deadline()
@@ -283,7 +283,7 @@ impl SessionTask {
 
     /// Updates the count of unfinished bytes and the deadline of the unfinished message.
     fn update_unfinished(&mut self) {
-        let held = self.decoder.held() + self.connection.held();
+        let held = self.decoder.buffered_bytes() + self.connection.buffered_bytes();
         if held == 0 {
             self.message_by = None;
         } else if self.message_by.is_none() {
@@ -422,7 +422,7 @@ impl SessionTask {
         if self.source.take().is_some() {
             self.session.detach();
             self.decoder = Decoder::default();
-            self.count_unfinished(self.connection.held());
+            self.count_unfinished(self.connection.buffered_bytes());
         }
     }
 }
@@ -457,7 +457,7 @@ impl Future for SessionTask {
                     return Poll::Pending;
                 }
             }
-            if this.keep_time(cx) {
+            if this.poll_deadlines(cx) {
                 continue;
             }
             let saturated = this.connection.is_saturated();

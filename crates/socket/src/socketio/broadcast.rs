@@ -265,9 +265,9 @@ impl Broadcast {
     }
 
     fn for_each(&self, mut f: impl FnMut(&Socket)) {
-        let excepted = self.excepted();
+        let excluded = self.excluded();
         let mut visit = |socket: &Socket| {
-            if !excepted.contains(socket.id()) {
+            if !excluded.contains(socket.id()) {
                 f(socket);
             }
         };
@@ -295,14 +295,14 @@ impl Broadcast {
     }
 
     /// Collected first: reading one room's lock while holding another's could deadlock.
-    fn excepted(&self) -> HashSet<SocketId> {
-        let mut excepted: HashSet<SocketId> = self.except_socket.into_iter().collect();
+    fn excluded(&self) -> HashSet<SocketId> {
+        let mut excluded: HashSet<SocketId> = self.except_socket.into_iter().collect();
         for room in &self.except {
-            excepted.extend(SocketId::parse(room));
+            excluded.extend(SocketId::parse(room));
             self.namespace.rooms().for_each(room, |socket| {
-                excepted.insert(*socket.id());
+                excluded.insert(*socket.id());
             });
         }
-        excepted
+        excluded
     }
 }

@@ -416,8 +416,8 @@ impl Connection for Client {
         Some(Reason::ConnectTimeout)
     }
 
-    fn held(&self) -> usize {
-        self.parser.held()
+    fn buffered_bytes(&self) -> usize {
+        self.parser.buffered_bytes()
     }
 
     fn upgraded(&mut self) {

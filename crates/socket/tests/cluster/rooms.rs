@@ -261,14 +261,14 @@ async fn acks_do_not_wait_for_lost_clients_or_nodes() {
         "{:?}",
         started.elapsed()
     );
-    let told: BTreeSet<_> = outcomes
+    let reported: BTreeSet<_> = outcomes
         .iter()
         .map(|(id, outcome)| {
             assert_eq!(*outcome, Err(AckError::Disconnected), "{id}");
             id.as_str().to_owned()
         })
         .collect();
-    assert_eq!(told, lost);
+    assert_eq!(reported, lost);
 }
 
 #[tokio::test]
@@ -464,12 +464,12 @@ async fn server_side_events_reach_all_other_nodes() {
         Node::start(&hub).await,
         Node::start(&hub).await,
     ];
-    let (heard, mut hearing) = tokio::sync::mpsc::channel(8);
+    let (events, mut received) = tokio::sync::mpsc::channel(8);
     for (name, node) in [("a", &a), ("b", &b), ("c", &c)] {
-        let heard = heard.clone();
+        let events = events.clone();
         node.server.of("/").on_server_side("reload", move |event| {
             let args: (String, Binary) = event.payload.to_args().unwrap();
-            heard.try_send((name, event.from, args)).unwrap();
+            events.try_send((name, event.from, args)).unwrap();
         });
     }
     let args = ("rules".to_owned(), Binary::from(vec![1, 2]));
@@ -479,12 +479,12 @@ async fn server_side_events_reach_all_other_nodes() {
         sender.server.of("/").server_side_emit_payload("reload", &payload);
         let mut reached = Vec::new();
         for _ in others {
-            let (name, from, received) = hearing.recv().await.unwrap();
+            let (name, from, received) = received.recv().await.unwrap();
             assert_eq!((from, &received), (sender.card.tag, &args));
             reached.push(name);
         }
         reached.sort_unstable();
         assert_eq!(reached, others);
     }
-    assert!(hearing.try_recv().is_err());
+    assert!(received.try_recv().is_err());
 }

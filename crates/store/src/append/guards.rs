@@ -23,7 +23,7 @@ pub(crate) struct Guards {
     /// Authors in rooms of two members, of whom one has blocked the other.
     pub(crate) blocked: HashSet<AuthorKey>,
     /// Authors and users whom they mention and who have blocked them.
-    pub(crate) unheard: HashSet<(String, String)>,
+    pub(crate) blocked_mentions: HashSet<(String, String)>,
     /// When users last sent a message in a room with slow mode by this batch.
     sent: BTreeMap<AuthorKey, i64>,
 }
@@ -84,14 +84,17 @@ impl Guards {
     }
 
     /// Refuses all entries of a user under erasure, as if they were banned from all rooms.
-    pub(crate) fn keep_out(&mut self, user: &str) {
+    pub(crate) fn refuse_user(&mut self, user: &str) {
         let ends = self.sanctions.entry((ALL_ROOMS, user.to_owned())).or_default();
         ends.ban = i64::MAX;
     }
 
     /// Whether a mention counts for the mentioned user, who may have blocked the author.
-    pub(super) fn hears(&self, user: &str, author: &str) -> bool {
-        self.unheard.is_empty() || !self.unheard.contains(&(author.to_owned(), user.to_owned()))
+    pub(super) fn mention_counts(&self, user: &str, author: &str) -> bool {
+        self.blocked_mentions.is_empty()
+            || !self
+                .blocked_mentions
+                .contains(&(author.to_owned(), user.to_owned()))
     }
 
     /// Whether the author may add this entry.

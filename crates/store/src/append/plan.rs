@@ -160,7 +160,7 @@ impl<'a> Plan<'a> {
             let others = mentions.filter(|(at, user)| {
                 let earlier = entry.mentions.iter().take(*at);
                 **user != entry.user_id
-                    && self.guards.hears(user, &entry.user_id)
+                    && self.guards.mention_counts(user, &entry.user_id)
                     && !earlier.into_iter().any(|one| one == *user)
             });
             others.map(move |(_, user)| (entry.room, seq, &**user))
@@ -224,7 +224,7 @@ impl<'a> Plan<'a> {
             return Err(Rejected::DailyBytes);
         }
         let (messages, own_messages) = self.take_numbers(entry);
-        self.take_effect(entry, seq);
+        self.update_targets(entry, seq);
         self.guards.note(entry);
         if let Some(key) = key {
             self.dedup.insert(key, DedupRecord::of(entry, seq));
@@ -289,7 +289,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Changes the targets as later entries of the batch must find them.
-    fn take_effect(&mut self, entry: &NewEntry, seq: u64) {
+    fn update_targets(&mut self, entry: &NewEntry, seq: u64) {
         let number = if entry.kind == EntryKind::Message {
             seq
         } else if let Some(target) = entry.target {

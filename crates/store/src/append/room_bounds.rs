@@ -80,11 +80,11 @@ impl RoomBounds {
             Some(own) => own.min(max_entries),
             None => max_entries,
         };
-        self.keep_from((self.row.head + 1).saturating_sub(limit));
+        self.trim_before((self.row.head + 1).saturating_sub(limit));
     }
 
     /// Drops the entries before `first`.
-    pub(crate) fn keep_from(&mut self, first: u64) {
+    pub(crate) fn trim_before(&mut self, first: u64) {
         if first > self.row.first {
             self.row.first = first;
             self.changed = true;

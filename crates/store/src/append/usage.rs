@@ -68,14 +68,14 @@ pub(crate) struct Allowances<'a> {
     pub(crate) day: i64,
     users: HashMap<&'a str, Allowance>,
     /// Users whose reservations do not suffice, so that the database must be asked.
-    lacking: Vec<&'a str>,
+    missing: Vec<&'a str>,
     quota: u64,
 }
 
 impl<'a> Allowances<'a> {
     /// Users whose counted bytes of the day must be loaded.
-    pub(crate) fn lacking(&self) -> &[&'a str] {
-        &self.lacking
+    pub(crate) fn missing(&self) -> &[&'a str] {
+        &self.missing
     }
 
     /// Takes in what the database has counted for a user on this day; 0 for a user without a count.
@@ -97,7 +97,7 @@ impl<'a> Allowances<'a> {
     /// For each user with new reservations, the bytes to add to the count of the day.
     pub(crate) fn to_count(&self) -> impl Iterator<Item = (&'a str, u64)> {
         let share = share(self.quota);
-        let users = self.lacking.iter().filter_map(move |user| {
+        let users = self.missing.iter().filter_map(move |user| {
             let (count, _) = self.users.get(user)?.settle(share);
             Some((*user, count))
         });
@@ -115,7 +115,7 @@ impl Reservations {
         }
     }
 
-    /// What a batch may append, before the database is asked about [`Allowances::lacking`] users.
+    /// What a batch may append, before the database is asked about [`Allowances::missing`] users.
     pub(crate) fn allow<'a>(&mut self, appends: &[&'a [NewEntry]]) -> Allowances<'a> {
         let charged = || appends.iter().copied().flatten().filter(|entry| entry.charged);
         let Some(first) = charged().next().filter(|_| self.quota > 0) else {
@@ -137,7 +137,7 @@ impl Reservations {
         for (user, wanted) in wanted {
             let reserved = self.left.get(user).copied().unwrap_or_default();
             if reserved < wanted {
-                allowances.lacking.push(user);
+                allowances.missing.push(user);
             }
             let allowance = Allowance {
                 reserved,
@@ -145,7 +145,7 @@ impl Reservations {
             };
             allowances.users.insert(user, allowance);
         }
-        allowances.lacking.sort_unstable();
+        allowances.missing.sort_unstable();
         allowances
     }
 
@@ -218,7 +218,7 @@ mod tests {
         for _ in 0..times {
             let entries = [entry.clone()];
             let mut allowances = process.allow(&[&entries]);
-            for user in allowances.lacking().to_vec() {
+            for user in allowances.missing().to_vec() {
                 asked += 1;
                 let bytes = counts.0.get(&(user.to_owned(), allowances.day)).copied();
                 allowances.counted(user, bytes.unwrap_or_default());

@@ -117,7 +117,7 @@ pub async fn everything_survives_a_restart(harness: &dyn Harness) -> Outcome {
         .await?;
     store.join(before.id, "bob", 7).await?;
     store.mark_read(before.id, "bob", 2, 8).await?;
-    store.see_user("bob", Some("Bob"), 9).await?;
+    store.touch_user("bob", Some("Bob"), 9).await?;
     let page = read(&*store, before.id, Range::Before(9), 9).await?;
     let member = store.member(before.id, "bob").await?;
     store.close().await;
@@ -203,7 +203,7 @@ async fn comes_back(store: &dyn Store, rooms: &[RoomId], n: u8) -> Outcome {
         most_bytes: 1_000,
     };
     let missed = store.missed(missed).await?.unwrap_or_default();
-    let missed: Vec<_> = missed.iter().map(|placed| &*placed.entry.body).collect();
+    let missed: Vec<_> = missed.iter().map(|logged| &*logged.entry.body).collect();
     assert_eq!(missed, [&*name]);
     let seen = store.users(&[user.clone(), "nobody".into()]).await?;
     let seen: Vec<_> = seen
@@ -254,8 +254,8 @@ pub async fn concurrent_reconnects_receive_their_own_state(harness: &dyn Harness
         async move {
             // Each is seen twice, the second time without a name and earlier.
             let twice = (
-                store.see_user(&user, Some("Guest"), 7),
-                store.see_user(&user, None, 5),
+                store.touch_user(&user, Some("Guest"), 7),
+                store.touch_user(&user, None, 5),
             );
             try_join!(store.begin_session(session), twice.0, twice.1)
         }

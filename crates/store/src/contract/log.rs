@@ -227,7 +227,7 @@ pub async fn any_text_comes_back_as_it_was(harness: &dyn Harness) -> Outcome {
         let room = room(&*store, &format!("{text}{n}")).await?;
         assert_eq!(room.name, format!("{text}{n}"));
         store.join(room.id, text, 1).await?;
-        store.see_user(text, Some(text), 1).await?;
+        store.touch_user(text, Some(text), 1).await?;
         let entry = NewEntry {
             room: room.id,
             kind: EntryKind::Message,

@@ -208,15 +208,15 @@ pub async fn a_user_keeps_name_and_latest_time(harness: &dyn Harness) -> Outcome
         status: ChosenStatus::Online,
         status_text: None,
     };
-    store.see_user("ann", None, 10).await?;
-    store.see_user("bob", Some("Bob"), 20).await?;
+    store.touch_user("ann", None, 10).await?;
+    store.touch_user("bob", Some("Bob"), 20).await?;
     let ids = ["bob", "nobody", "ann"].map(String::from);
     assert_eq!(
         store.users(&ids).await?,
         [seen("bob", Some("Bob"), 20), seen("ann", None, 10)]
     );
-    store.see_user("bob", None, 30).await?;
-    store.see_user("ann", Some("Ann"), 5).await?;
+    store.touch_user("bob", None, 30).await?;
+    store.touch_user("ann", Some("Ann"), 5).await?;
     assert_eq!(
         store.users(&ids).await?,
         [seen("bob", Some("Bob"), 30), seen("ann", Some("Ann"), 10)]
@@ -256,7 +256,7 @@ pub async fn a_profile_set_by_the_backend_wins_over_older_tokens(harness: &dyn H
         metadata: Some(None),
         ..ProfileChange::default()
     };
-    store.see_user("ann", None, 50).await?;
+    store.touch_user("ann", None, 50).await?;
     let set = store.put_profile("ann", &change, 200).await?;
     assert_eq!(profile(set.clone()), (some("Ann"), None, None, Some(50)));
     assert_eq!(store.users(&["ann".to_owned()]).await?, [set]);
@@ -275,7 +275,7 @@ pub async fn a_chosen_status_survives_a_restart(harness: &dyn Harness) -> Outcom
         status,
         status_text: text.map(Into::into),
     };
-    store.see_user("ann", Some("Ann"), 10).await?;
+    store.touch_user("ann", Some("Ann"), 10).await?;
     store
         .set_status("ann", ChosenStatus::Away, Some("Lunch 🍜"), 20)
         .await?;
@@ -283,7 +283,7 @@ pub async fn a_chosen_status_survives_a_restart(harness: &dyn Harness) -> Outcom
     store
         .set_status("bob", ChosenStatus::Invisible, Some("hm"), 5)
         .await?;
-    store.see_user("ann", None, 15).await?;
+    store.touch_user("ann", None, 15).await?;
     let ids = ["ann", "bob"].map(String::from);
     let both = [
         row("ann", Some("Ann"), 20, ChosenStatus::Away, Some("Lunch 🍜")),
@@ -297,7 +297,7 @@ pub async fn a_chosen_status_survives_a_restart(harness: &dyn Harness) -> Outcom
     assert_eq!(store.users(&ids).await?, both);
     store.set_status("ann", ChosenStatus::Busy, None, 40).await?;
     store.set_status("bob", ChosenStatus::Online, None, 40).await?;
-    store.see_user("bob", Some("Bob"), 50).await?;
+    store.touch_user("bob", Some("Bob"), 50).await?;
     let both = [
         row("ann", Some("Ann"), 40, ChosenStatus::Busy, None),
         row("bob", Some("Bob"), 50, ChosenStatus::Online, None),

@@ -11,13 +11,15 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use super::{Harness, Outcome, message, read, reference::ReferenceRoom, room};
+use super::{
+    Harness, Outcome, message, read,
+    reference::{KEEP, REACTIONS, ReferenceRoom},
+    room,
+};
 use crate::{EntryKind, NewEntry, Options, Page, Range, Retention, RoomId, Store, StoreError};
 
 const CASES: u32 = 60;
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
-pub(super) const KEEP: u64 = 12;
-pub(super) const REACTIONS: u32 = 3;
 
 #[derive(Debug, Clone)]
 enum Step {

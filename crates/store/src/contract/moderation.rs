@@ -306,11 +306,11 @@ pub async fn nothing_of_a_banned_user_follows_the_ban(harness: &dyn Harness) -> 
                 let mut last = 0;
                 loop {
                     store.join(lobby, "ann", 1_000).await?;
-                    let placed = store
+                    let appended = store
                         .append_with_positions(vec![message(lobby, "ann", None, "hi")])
                         .await?;
-                    match placed.results.first() {
-                        Some(Ok(_)) => last = placed.first_position.0,
+                    match appended.results.first() {
+                        Some(Ok(_)) => last = appended.first_position.0,
                         _ => return Ok::<_, StoreError>(last),
                     }
                 }

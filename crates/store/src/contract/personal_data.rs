@@ -47,7 +47,7 @@ fn json(text: &str) -> String {
 async fn fill(store: &dyn Store, room: RoomId) -> Outcome {
     for user in [USER, "bob"] {
         store.join(room, user, 1).await?;
-        store.see_user(user, Some("Name"), 1_000).await?;
+        store.touch_user(user, Some("Name"), 1_000).await?;
     }
     done(store, message(room, USER, Some("c1"), "{\"text\":\"kept\"}")).await?;
     let mut mention = message(room, "bob", None, &format!("{{\"mentions\":[{}]}}", json(USER)));
@@ -208,7 +208,7 @@ pub async fn an_erased_user_is_in_no_row(harness: &dyn Harness) -> Outcome {
     erase_all(&*store).await?;
     // A repetition finds nothing, and a late sighting leaves nothing.
     erase_all(&*store).await?;
-    store.see_user(USER, Some("Name"), 4_999).await?;
+    store.touch_user(USER, Some("Name"), 4_999).await?;
     store.close().await;
     let store = harness.open(Options::default());
     assert_eq!(export(&*store).await?, []);
@@ -244,7 +244,7 @@ pub async fn an_erased_user_is_in_no_row(harness: &dyn Harness) -> Outcome {
         "one message and the two control entries of the test"
     );
     // A new person may have the id.
-    store.see_user(USER, None, 6_000).await?;
+    store.touch_user(USER, None, 6_000).await?;
     say(&*store, room, USER, &["{}"]).await?;
     assert_eq!(store.users(&[USER.into()]).await?[0].name, None);
     Ok(())

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{KEEP, REACTIONS};
 use crate::{
     Appended, Delivered, Edit, Entry, EntryKind, History, InboxCursor, InboxRow, Joined, LogPosition, Marked,
     Member, MessageState, NewEntry, Page, Range, Reactions, Rejected, Retention, Role, RoomRow, Unread,
 };
+
+/// The entries that a room keeps.
+pub(super) const KEEP: u64 = 12;
+/// The emojis that a message may have.
+pub(super) const REACTIONS: u32 = 3;
 
 /// A room as plain lists.
 pub(super) struct ReferenceRoom {

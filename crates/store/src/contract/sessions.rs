@@ -10,10 +10,10 @@ use crate::{
 
 const KEY: SessionKey = SessionKey([7; 16]);
 
-fn places(placed: &[LogEntry]) -> Vec<(u64, RoomId, u64)> {
-    placed
+fn positions_of(logged: &[LogEntry]) -> Vec<(u64, RoomId, u64)> {
+    logged
         .iter()
-        .map(|placed| (placed.position.0, placed.room, placed.entry.seq))
+        .map(|logged| (logged.position.0, logged.room, logged.entry.seq))
         .collect()
 }
 
@@ -40,13 +40,13 @@ pub async fn positions_are_dense_over_all_rooms(harness: &dyn Harness) -> Outcom
     assert_eq!(store.log_head().position.0, 4);
     assert_eq!(store.read_log_head().await?, store.log_head());
     let all = store.log_entries(LogPosition(0), LogPosition(9), 9).await?;
-    assert_eq!(places(&all), [(1, a, 1), (2, b, 1), (3, a, 2), (4, b, 2)]);
+    assert_eq!(positions_of(&all), [(1, a, 1), (2, b, 1), (3, a, 2), (4, b, 2)]);
     assert_eq!(
-        places(&store.log_entries(LogPosition(1), LogPosition(3), 9).await?),
+        positions_of(&store.log_entries(LogPosition(1), LogPosition(3), 9).await?),
         [(2, b, 1), (3, a, 2)]
     );
     assert_eq!(
-        places(&store.log_entries(LogPosition(1), LogPosition(4), 1).await?),
+        positions_of(&store.log_entries(LogPosition(1), LogPosition(4), 1).await?),
         [(2, b, 1)]
     );
     assert_eq!(
@@ -102,7 +102,7 @@ pub async fn a_room_is_deleted_together_with_its_control_entry(harness: &dyn Har
     let said = store.log_entries(LogPosition(0), LogPosition(9), 9).await?;
     let said: Vec<_> = said
         .iter()
-        .map(|placed| (placed.position.0, &*placed.entry.body))
+        .map(|logged| (logged.position.0, &*logged.entry.body))
         .collect();
     assert_eq!(said, told);
     let again = store.delete_room_with(a, message(b, "ann", None, "gone")).await?;
@@ -312,7 +312,7 @@ pub async fn missed_entries_come_in_position_order(harness: &dyn Harness) -> Out
         Ok(store
             .missed(ask)
             .await?
-            .map(|placed| places(&placed).into_iter().map(|(pos, ..)| pos).collect()))
+            .map(|logged| positions_of(&logged).into_iter().map(|(pos, ..)| pos).collect()))
     };
     assert_eq!(
         missed(ask(&[(a, 0), (b, 0)], 4, 10)).await?,
@@ -355,7 +355,7 @@ pub async fn missed_entries_that_are_gone_are_reported(harness: &dyn Harness) ->
         Ok(store
             .missed(ask(&[(a, after_seq)], after, 9))
             .await?
-            .map(|placed| placed.len()))
+            .map(|logged| logged.len()))
     };
     assert_eq!(missed(0, 1).await?, None);
     assert_eq!(

@@ -98,7 +98,7 @@ pub fn migrate(
         let target = Target::open(url).await?;
         target.begin(source.identity()).await?;
         for table in &TABLES {
-            carry(&source, &target, table, tell).await?;
+            copy_rows(&source, &target, table, tell).await?;
         }
         let mut moved = Vec::with_capacity(TABLES.len());
         for table in &TABLES {
@@ -107,7 +107,7 @@ pub fn migrate(
                 table: table.name,
                 rows,
             });
-            go_on(tell(Progress::Verified {
+            check_cancelled(tell(Progress::Verified {
                 table: table.name,
                 rows,
             }))?;
@@ -117,7 +117,7 @@ pub fn migrate(
     })
 }
 
-fn go_on(flow: ControlFlow<()>) -> Result<(), StoreError> {
+fn check_cancelled(flow: ControlFlow<()>) -> Result<(), StoreError> {
     match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(StoreError::Setup("interrupted; run it again to continue".into())),
@@ -125,7 +125,7 @@ fn go_on(flow: ControlFlow<()>) -> Result<(), StoreError> {
 }
 
 /// Copies the rows of a table that are missing in the target.
-async fn carry(
+async fn copy_rows(
     source: &Source,
     target: &Target,
     table: &'static Table,
@@ -140,7 +140,7 @@ async fn carry(
         last = Some(table.key_of(end));
         target.insert(table, &batch).await?;
         rows += batch.len() as u64;
-        go_on(tell(Progress::Carried {
+        check_cancelled(tell(Progress::Carried {
             table: table.name,
             rows,
             of,

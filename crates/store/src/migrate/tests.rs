@@ -83,7 +83,7 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
     let (other, _) = store.put_room("private \u{0}", private, 3).await?;
     for user in USERS {
         store.join(room, user, 5).await?;
-        store.see_user(user, Some(user), 6).await?;
+        store.touch_user(user, Some(user), 6).await?;
     }
     store
         .put_member(other.id, "ann", Some(Role::Moderator), 7)
@@ -143,7 +143,7 @@ async fn fill(store: &dyn Store) -> Result<(), StoreError> {
     store.create_room("unused", USERS[2], 1).await?;
     notify(store, room).await?;
     moderate(store, room).await?;
-    tell_outside(store.outbox().unwrap(), room).await?;
+    fill_other_tables(store.outbox().unwrap(), room).await?;
     store.delete_room(gone).await?;
     // The last assigned id belongs to a deleted room.
     let last = store.open_room("last", true, 1).await?.unwrap().id;
@@ -260,7 +260,7 @@ async fn moderate(store: &dyn Store, room: RoomId) -> Result<(), StoreError> {
 }
 
 /// Fills the tables beside the outbox.
-async fn tell_outside(outbox: &dyn Outbox, room: RoomId) -> Result<(), StoreError> {
+async fn fill_other_tables(outbox: &dyn Outbox, room: RoomId) -> Result<(), StoreError> {
     outbox
         .record(vec![LifecycleEvent::UserOnline {
             user: "ann".into(),
@@ -373,7 +373,7 @@ async fn seen(store: &dyn Store) -> Vec<String> {
     seen
 }
 
-fn carry(path: &Path, url: &str) -> Result<super::Migrated, StoreError> {
+fn copy_rows(path: &Path, url: &str) -> Result<super::Migrated, StoreError> {
     migrate(path, url, &mut |_| ControlFlow::Continue(()))
 }
 
@@ -381,7 +381,7 @@ fn carry(path: &Path, url: &str) -> Result<super::Migrated, StoreError> {
 fn a_migrated_store_is_complete_and_continues() {
     let (_folder, path) = populated();
     let url = SERVER.new_database().unwrap();
-    let migrated = carry(&path, &url).unwrap();
+    let migrated = copy_rows(&path, &url).unwrap();
     let entries = migrated
         .tables
         .iter()
@@ -467,14 +467,14 @@ fn an_interrupted_migration_continues() {
     };
     assert!(runs > 20, "{runs} runs");
     let whole = SERVER.new_database().unwrap();
-    assert_eq!(carry(&path, &whole).unwrap(), migrated);
+    assert_eq!(copy_rows(&path, &whole).unwrap(), migrated);
 }
 
 #[test]
 fn a_target_with_other_data_is_refused() {
     let (_folder, path) = populated();
     let refused = |url: &str, expected: &str| {
-        let Err(StoreError::Setup(text)) = carry(&path, url) else {
+        let Err(StoreError::Setup(text)) = copy_rows(&path, url) else {
             panic!("it was not refused: {expected}")
         };
         assert!(text.contains(expected), "{text}");
@@ -488,7 +488,7 @@ fn a_target_with_other_data_is_refused() {
     refused(&url, "holds rooms already");
     // Twice.
     let url = SERVER.new_database().unwrap();
-    carry(&path, &url).unwrap();
+    copy_rows(&path, &url).unwrap();
     refused(&url, "finished migration");
     // A part from before a server ran on the source again.
     let url = SERVER.new_database().unwrap();
@@ -501,7 +501,7 @@ fn a_target_with_other_data_is_refused() {
             .await;
     });
     refused(&url, "before a server ran on the source again");
-    let nowhere = carry(Path::new("/nowhere/at.db"), &url);
+    let nowhere = copy_rows(Path::new("/nowhere/at.db"), &url);
     assert!(matches!(nowhere, Err(StoreError::Setup(text)) if text.contains("no database at")));
     // A file that is not a store is not copied as an empty one, and the target stays free.
     let (folder, url) = (tempfile::tempdir().unwrap(), SERVER.new_database().unwrap());
@@ -511,14 +511,14 @@ fn a_target_with_other_data_is_refused() {
         "no database, but as long as the header of one: a hundred bytes, that is, as the format says it has to be",
     ] {
         std::fs::write(&file, content).unwrap();
-        let refused = carry(&file, &url);
+        let refused = copy_rows(&file, &url);
         assert!(
             matches!(&refused, Err(StoreError::Setup(text)) if text.contains("no database of Roomful")),
             "{refused:?}"
         );
         assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
     }
-    carry(&path, &url).unwrap();
+    copy_rows(&path, &url).unwrap();
 }
 
 #[test]
@@ -575,7 +575,7 @@ fn a_migration_waits_for_a_killed_one() {
         let hold = format!("SELECT pg_advisory_lock({}), pg_sleep(600)", super::target::LOCK);
         let holding = threads.spawn(move || SERVER.sql(database, &hold));
         until_locks(database, true);
-        let carrying = threads.spawn(|| carry(&path, &url));
+        let carrying = threads.spawn(|| copy_rows(&path, &url));
         until_locks(database, false);
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
         SERVER.sql(database, end).unwrap();

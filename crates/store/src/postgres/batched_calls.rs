@@ -47,7 +47,7 @@ impl BatchedCalls {
             rooms_by_name: start(shared, |_, conn, names| rooms::find_all(conn, names).boxed()),
             rooms_of_users: start(shared, |_, conn, users| rooms::of_users(conn, users).boxed()),
             users: start(shared, |_, conn, asks| users::get_all(conn, asks).boxed()),
-            sightings: start(shared, |_, conn, seen| users::see_all(conn, seen).boxed()),
+            sightings: start(shared, |_, conn, seen| users::touch_users(conn, seen).boxed()),
             audit: start(shared, |_, conn, records| {
                 audit::record_all(conn, records).boxed()
             }),
@@ -103,7 +103,7 @@ where
 async fn read_log_head(shared: &Shared, conn: &Conn, asks: Vec<()>) -> Result<Vec<LogHead>, Failure> {
     let mut position = positions::read(conn).await?;
     if !shared.log_state.observe(&position) {
-        conn.verify(&shared.log_state).await?;
+        shared.log_state.verify_over(&conn).await?;
         position = positions::read(conn).await?;
     }
     Ok(vec![position; asks.len()])

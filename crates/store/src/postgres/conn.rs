@@ -14,8 +14,6 @@ use super::{
     answer_timeout::AnswerTimeout,
     connection_permits::Permit,
     failure::{Failure, is_answer},
-    generation::LogState,
-    nodes,
     value::text,
 };
 use crate::{
@@ -86,27 +84,23 @@ impl Conn {
         }
     }
 
-    fn client(&self) -> Result<&ClientWrapper, Failure> {
+    /// The client, for work in [`Self::run_raw`].
+    pub(super) fn client(&self) -> Result<&ClientWrapper, Failure> {
         let object = self.object.as_ref();
         object
             .map(|object| &**object)
             .ok_or_else(|| StoreError::Internal("a connection is used after its end".into()).into())
     }
 
-    /// Compares the stored state of the log with the remembered one.
-    pub(super) async fn verify(&self, log_state: &LogState) -> Result<(), Failure> {
-        self.alone(log_state.verify(self.client()?, self.answer_timeout))
-            .await
-    }
-
-    /// Marks the node as ended.
-    pub(super) async fn end_node(&self, log_state: &LogState) -> Result<(), Failure> {
-        self.alone(nodes::end(self.client()?, log_state.node(), self.answer_timeout))
-            .await
+    pub(super) fn answer_timeout(&self) -> AnswerTimeout {
+        self.answer_timeout
     }
 
     /// Runs work that uses the client directly, with its own timeouts. Closes the connection if it fails.
-    async fn alone<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub(super) async fn run_raw<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         self.waiting.store(true, Ordering::Relaxed);
         let done = work.await?;
         self.waiting.store(false, Ordering::Relaxed);

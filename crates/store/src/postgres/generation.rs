@@ -24,6 +24,7 @@ use tokio_postgres::{Client, Row};
 use self::node_file::{NodeFile, OpenNodeFile};
 use super::{
     answer_timeout::AnswerTimeout,
+    conn::Conn,
     failure::Failure,
     value::{Columns as _, num},
 };
@@ -216,6 +217,12 @@ impl LogState {
     /// Whether an append may continue from the stored state.
     pub(super) fn matches(&self, stored: &StoredState) -> bool {
         self.guest || judge(&self.remembered.lock(), stored) == Verdict::Continues
+    }
+
+    /// Like [`Self::verify`], over a connection of the pool.
+    pub(super) async fn verify_over(&self, conn: &Conn) -> Result<(), Failure> {
+        conn.run_raw(self.verify(conn.client()?, conn.answer_timeout()))
+            .await
     }
 
     /// Compares the stored state with the remembered one. Adopts a new generation, or begins one after a

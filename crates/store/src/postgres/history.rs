@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     value::{Columns as _, num},
 };
-use crate::{CatchUp, CaughtUp, Entry, History, Page, RoomId};
+use crate::{CatchUp, CaughtUp, Entry, History, Page, RoomId, rows::count_fitting};
 
 pub(super) async fn page(
     conn: &Conn,
@@ -81,14 +81,8 @@ pub(super) async fn page(
 
 /// The entries that fit into a page, at least one if there is one.
 fn cut(found: impl Iterator<Item = Entry>, limit: u32, max_bytes: usize) -> Vec<Entry> {
-    let (mut entries, mut bytes) = (Vec::new(), 0usize);
-    for entry in found.take(limit as usize) {
-        bytes = bytes.saturating_add(entry.bytes());
-        if bytes > max_bytes && !entries.is_empty() {
-            break;
-        }
-        entries.push(entry);
-    }
+    let mut entries: Vec<_> = found.take(limit as usize).collect();
+    entries.truncate(count_fitting(entries.iter(), max_bytes));
     entries
 }
 

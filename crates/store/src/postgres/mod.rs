@@ -304,7 +304,7 @@ impl Store for PostgresStore {
     async fn check(&self) -> Result<(), StoreError> {
         // On the connection for heartbeats, which does not queue behind other work.
         let conn = self.checked(self.shared.heartbeat_pool.get().await)?;
-        self.checked(probe::beat(&conn, &self.shared.log_state).await)
+        self.checked(probe::heartbeat(&conn, &self.shared.log_state).await)
     }
 
     async fn size(&self) -> Result<u64, StoreError> {
@@ -322,7 +322,7 @@ impl Store for PostgresStore {
         }
         if !self.shared.log_state.is_guest()
             && let Ok(conn) = self.shared.heartbeat_pool.get().await
-            && let Err(error) = conn.end_node(&self.shared.log_state).await
+            && let Err(error) = nodes::end_over(&conn, self.shared.log_state.node()).await
         {
             tracing::debug!(error = %error.0, "failed to mark this node as ended; it expires on its own");
         }

@@ -73,7 +73,7 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
         WHERE p.members = 2 AND p.is_member AND EXISTS (SELECT 1 FROM blocks b
             WHERE b.user_id = t.user_id AND b.blocked_id = p.other
                 OR b.user_id = p.other AND b.blocked_id = t.user_id)";
-    const UNHEARD: &str = "SELECT b.blocked_id, b.user_id
+    const BLOCKED_MENTIONS: &str = "SELECT b.blocked_id, b.user_id
         FROM unnest($1::text[], $2::text[]) t (author, mentioned)
         JOIN blocks b ON b.user_id = t.mentioned AND b.blocked_id = t.author";
     let mut guards = Guards::default();
@@ -96,7 +96,7 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
             column(&mentions, |mention| name(mention.0)),
             column(&mentions, |mention| name(mention.1)),
         ];
-        steps.push(Step::new(UNHEARD, params));
+        steps.push(Step::new(BLOCKED_MENTIONS, params));
     }
     let mut answers = conn.send(&steps).await?.into_iter();
     for row in answers.next().unwrap_or_default() {
@@ -123,10 +123,10 @@ pub(super) async fn guards(conn: &Conn, appends: &[&[NewEntry]]) -> Result<Guard
         guards.blocked.insert((row.int(0)?, row.text(1)?));
     }
     for row in answers.next().unwrap_or_default() {
-        guards.keep_out(&row.text(0)?);
+        guards.refuse_user(&row.text(0)?);
     }
     for row in answers.next().unwrap_or_default() {
-        guards.unheard.insert((row.text(0)?, row.text(1)?));
+        guards.blocked_mentions.insert((row.text(0)?, row.text(1)?));
     }
     Ok(guards)
 }

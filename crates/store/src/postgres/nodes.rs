@@ -54,6 +54,12 @@ pub(super) async fn alive(conn: &Conn, node: i64, at: i64) -> Result<(), Failure
     Ok(())
 }
 
+/// Like [`end`], over a connection of the pool.
+pub(super) async fn end_over(conn: &Conn, node: i64) -> Result<(), Failure> {
+    conn.run_raw(end(conn.client()?, node, conn.answer_timeout()))
+        .await
+}
+
 /// Ends a node: marks its sessions as lost and releases its leases.
 pub(super) async fn end(client: &Client, node: i64, answer_timeout: AnswerTimeout) -> Result<(), Failure> {
     const LEASES: &str = "DELETE FROM sink_leases WHERE node = $1";
@@ -93,5 +99,5 @@ async fn once(shared: &Arc<Shared>, limit: Duration) -> Result<(), Failure> {
     conn.run(SEEN, &[&node]).await?;
     conn.run(LEASES, &[&node, &limit.as_secs_f64()]).await?;
     // A node that appends nothing detects a restore, or a new generation, here.
-    conn.verify(&shared.log_state).await
+    shared.log_state.verify_over(&conn).await
 }

@@ -224,12 +224,12 @@ impl Pool {
     /// Takes a connection. Fails once another database was found in place of this one.
     pub(super) async fn get(&self) -> Result<Conn, Failure> {
         let start = Instant::now();
-        let conn = self.lend(start + self.queue_wait).await;
+        let conn = self.checkout(start + self.queue_wait).await;
         self.wait_seconds.record(start.elapsed());
         conn
     }
 
-    async fn lend(&self, deadline: Instant) -> Result<Conn, Failure> {
+    async fn checkout(&self, deadline: Instant) -> Result<Conn, Failure> {
         let mut refusal = None;
         loop {
             let permit = timeout_at(deadline, self.permits.take(Instant::now())).await;

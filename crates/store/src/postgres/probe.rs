@@ -3,7 +3,7 @@
 use super::{conn::Conn, failure::Failure, generation::LogState, value::Columns as _};
 
 /// Commits a write, and verifies the identity of the database and the data folder.
-pub(super) async fn beat(conn: &Conn, log_state: &LogState) -> Result<(), Failure> {
+pub(super) async fn heartbeat(conn: &Conn, log_state: &LogState) -> Result<(), Failure> {
     const SQL: &str = "UPDATE health_probe SET writes = writes + 1
         RETURNING (SELECT l.identity FROM log_head l WHERE l.id = 1)";
     let row = conn.one(SQL, &[]).await?;

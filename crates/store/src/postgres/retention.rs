@@ -87,7 +87,7 @@ pub(super) async fn trim(conn: &Conn, room: RoomId, limits: Retention, now: i64)
         .min(bounds.row.head + 1);
     let cutoff = now.saturating_sub(limits.max_age_ms);
     let first = young(conn, room, bounds.row.first, end, cutoff).await?;
-    bounds.keep_from(first);
+    bounds.trim_before(first);
     let dedup_from = now.saturating_sub(limits.dedup_for_ms);
     let sweep = bounds.sweep(TRIM_BATCH, dedup_from);
     let mut removed = 0;

@@ -13,7 +13,7 @@ use crate::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trust {
     /// Any certificate. The connection is encrypted, but the server may be another.
-    Anybody,
+    AnyCertificate,
     /// A certificate for its name, signed by an authority of the system or of a file.
     Signed(Option<PathBuf>),
 }
@@ -42,9 +42,9 @@ pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
         setup("it is malformed; write postgres://user:password@host/database, and percent-encode special characters")
     })?;
     let (ssl, trust) = match mode {
-        "disable" => (SslMode::Disable, Trust::Anybody),
-        "prefer" | "allow" => (SslMode::Prefer, Trust::Anybody),
-        "require" if root.is_none() => (SslMode::Require, Trust::Anybody),
+        "disable" => (SslMode::Disable, Trust::AnyCertificate),
+        "prefer" | "allow" => (SslMode::Prefer, Trust::AnyCertificate),
+        "require" if root.is_none() => (SslMode::Require, Trust::AnyCertificate),
         "require" | "verify-ca" | "verify-full" => (SslMode::Require, Trust::Signed(root)),
         _ => {
             return Err(setup(
@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn the_tls_mode_follows_the_url() {
         let cases = [
-            ("", SslMode::Prefer, Trust::Anybody),
-            ("?sslmode=disable", SslMode::Disable, Trust::Anybody),
-            ("?sslmode=require", SslMode::Require, Trust::Anybody),
+            ("", SslMode::Prefer, Trust::AnyCertificate),
+            ("?sslmode=disable", SslMode::Disable, Trust::AnyCertificate),
+            ("?sslmode=require", SslMode::Require, Trust::AnyCertificate),
             ("?sslmode=verify-full", SslMode::Require, Trust::Signed(None)),
             (
                 "?sslrootcert=/ca.pem&sslmode=verify-full&connect_timeout=3",

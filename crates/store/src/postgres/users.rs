@@ -115,7 +115,7 @@ pub(super) struct Sighting {
 }
 
 /// Stores sightings: the latest time, and the last name in their order.
-pub(super) async fn see_all(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec<()>, Failure> {
+pub(super) async fn touch_users(conn: &Conn, sightings: Vec<Sighting>) -> Result<Vec<()>, Failure> {
     // Each row once and sorted, which prevents deadlocks between nodes.
     const SQL: &str = "INSERT INTO users AS u (user_id, name, last_seen)
         SELECT user_id, (array_agg(name ORDER BY place DESC) FILTER (WHERE name IS NOT NULL))[1], max(at)
@@ -158,7 +158,7 @@ pub(super) async fn set_status(
 
 #[async_trait]
 impl Users for PostgresStore {
-    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+    async fn touch_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
         let sighting = Sighting {
             user: user.to_owned(),
             name: name.map(str::to_owned),

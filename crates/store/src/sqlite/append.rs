@@ -110,7 +110,7 @@ pub(super) fn append(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
 /// What the authors may append. Asks the database about those whose reservations do not suffice.
 fn allow<'a>(batch: &mut Batch<'_>, appends: &[&'a [NewEntry]]) -> rusqlite::Result<Allowances<'a>> {
     let mut allowances = batch.reservations.allow(appends);
-    for user in allowances.lacking().to_vec() {
+    for user in allowances.missing().to_vec() {
         let counted = usage::of(batch.conn, user, allowances.day)?;
         allowances.counted(user, counted.bytes);
     }

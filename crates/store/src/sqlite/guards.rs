@@ -52,7 +52,7 @@ fn load_erasures(conn: &Connection, authors: &[(RoomId, &str)], guards: &mut Gua
     let mut query = conn.prepare_cached("SELECT 1 FROM erasures WHERE user_id = ?1")?;
     for (_, user) in authors {
         if query.exists([user])? {
-            guards.keep_out(user);
+            guards.refuse_user(user);
         }
     }
     Ok(())
@@ -82,7 +82,7 @@ fn load_blocks(
     for (author, mentioned) in mentions.iter().filter(|mention| concerned.contains(mention.0)) {
         if has_blocked(conn, mentioned, author)? {
             guards
-                .unheard
+                .blocked_mentions
                 .insert(((*author).to_owned(), (*mentioned).to_owned()));
         }
     }

@@ -9,7 +9,7 @@ use super::{
     entries::{self, SELECT},
     rooms,
 };
-use crate::{CatchUp, CaughtUp, Entry, History, Page, Range, RoomId, RoomRow};
+use crate::{CatchUp, CaughtUp, Entry, History, Page, Range, RoomId, RoomRow, rows::count_fitting};
 
 pub(super) fn page(
     conn: &Connection,
@@ -127,19 +127,12 @@ fn read(
 /// Drops the farthest entries that no longer fit, since edits and reactions may have enlarged them. Returns
 /// whether it dropped any.
 fn cut(entries: &mut Vec<Entry>, newest_first: bool, max_bytes: usize) -> bool {
-    let mut bytes = 0usize;
-    let mut fits = |entry: &Entry| {
-        bytes = bytes.saturating_add(entry.bytes());
-        bytes <= max_bytes
-    };
     let all = entries.len();
     let kept = if newest_first {
-        entries.iter().rev().take_while(|entry| fits(entry)).count()
+        count_fitting(entries.iter().rev(), max_bytes)
     } else {
-        entries.iter().take_while(|entry| fits(entry)).count()
+        count_fitting(entries.iter(), max_bytes)
     };
-    // A page holds at least one entry.
-    let kept = kept.max(1).min(all);
     if newest_first {
         entries.drain(..all - kept);
     } else {

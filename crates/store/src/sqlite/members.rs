@@ -193,7 +193,7 @@ pub(super) struct Inside {
 
 impl Inside {
     /// A member who needs no write; `None` if the user is none.
-    fn already(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Self>> {
+    fn existing(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<Option<Self>> {
         let (Some(row), Some(member)) = (rooms::get(conn, room)?, active(conn, room, user)?) else {
             return Ok(None);
         };
@@ -313,7 +313,7 @@ impl Members for SqliteStore {
         if ask.session.is_none() {
             // For a member without a session it costs no commit.
             let user = ask.user_id.clone();
-            let found = self.read(move |conn| match Inside::already(conn, catch_up.room, &user)? {
+            let found = self.read(move |conn| match Inside::existing(conn, catch_up.room, &user)? {
                 Some(inside) => Ok(Some((inside, history::catch_up(conn, &catch_up, page_bytes)?))),
                 None => Ok(None),
             });

@@ -197,7 +197,7 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.write(probe::Beat).await?;
+        self.write(probe::HeartbeatWrite).await?;
         let file = Arc::clone(&self.file);
         let checked = self.health.read(move |conn| {
             probe::read(conn)?;

@@ -52,7 +52,7 @@ impl Write for Post {
         }
         let key = conn.last_insert_rowid();
         if let Some(from) = from {
-            users = heard_by(conn, from, users)?;
+            users = without_blockers(conn, from, users)?;
         }
         let place = |user: &str| Ok((user.to_owned(), self.give(conn, user, key)?));
         let places = users.into_iter().map(place).collect::<rusqlite::Result<_>>()?;
@@ -105,14 +105,18 @@ impl Post {
 }
 
 /// Those of the users who have not blocked `from`.
-fn heard_by<'u>(conn: &Connection, from: &str, users: Vec<&'u str>) -> rusqlite::Result<Vec<&'u str>> {
-    let mut heard = Vec::with_capacity(users.len());
+fn without_blockers<'u>(
+    conn: &Connection,
+    from: &str,
+    users: Vec<&'u str>,
+) -> rusqlite::Result<Vec<&'u str>> {
+    let mut open = Vec::with_capacity(users.len());
     for user in users {
         if !has_blocked(conn, user, from)? {
-            heard.push(user);
+            open.push(user);
         }
     }
-    Ok(heard)
+    Ok(open)
 }
 
 fn compare(conn: &Connection, new: &NewNotification, users: &str) -> rusqlite::Result<Posted> {

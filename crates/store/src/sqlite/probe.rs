@@ -5,9 +5,9 @@ use rusqlite::Connection;
 use super::{batch::Batch, write::Write};
 
 /// A write, so that there is something to commit.
-pub(super) struct Beat;
+pub(super) struct HeartbeatWrite;
 
-impl Write for Beat {
+impl Write for HeartbeatWrite {
     type Answer = ();
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {

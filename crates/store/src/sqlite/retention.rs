@@ -101,7 +101,7 @@ impl Write for Trim {
         let end = room.row.first.saturating_add(TRIM_BATCH).min(room.row.head + 1);
         let cutoff = self.now.saturating_sub(self.limits.max_age_ms);
         let first = young(conn, self.room, room.row.first, end, cutoff)?;
-        room.keep_from(first);
+        room.trim_before(first);
         let dedup_from = self.now.saturating_sub(self.limits.dedup_for_ms);
         let removed = batch::sweep(conn, room.sweep(TRIM_BATCH, dedup_from).as_ref())?;
         let (swept, kept_from, head) = (room.swept, room.row.first, room.row.head);

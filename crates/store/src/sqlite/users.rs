@@ -25,13 +25,13 @@ pub(super) fn get(conn: &Connection, user: &str) -> rusqlite::Result<Option<User
         .optional()
 }
 
-pub(super) struct See {
+pub(super) struct TouchUser {
     pub(super) user: String,
     pub(super) name: Option<String>,
     pub(super) at: i64,
 }
 
-impl Write for See {
+impl Write for TouchUser {
     type Answer = ();
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
@@ -147,8 +147,8 @@ fn written(row: Option<UserRow>) -> Result<UserRow, StoreError> {
 
 #[async_trait]
 impl Users for SqliteStore {
-    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
-        self.write(See {
+    async fn touch_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError> {
+        self.write(TouchUser {
             user: user.to_owned(),
             name: name.map(str::to_owned),
             at: last_seen,

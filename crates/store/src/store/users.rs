@@ -9,7 +9,7 @@ use crate::{ChosenStatus, ProfileChange, StoreError, UserRow};
 pub trait Users: Send + Sync {
     /// Stores a user's name and when they were last seen. Without a name the stored one stays; `last_seen`
     /// only grows.
-    async fn see_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError>;
+    async fn touch_user(&self, user: &str, name: Option<&str>, last_seen: i64) -> Result<(), StoreError>;
 
     /// Stores the status that the user chose, until they choose again. Counts as seen at the time `at`.
     async fn set_status(

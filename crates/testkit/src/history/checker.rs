@@ -96,7 +96,7 @@ impl Checker {
             }
             Event::Ended { device, room } => self.views.ended(&device, &room),
             Event::Marked(mark) => self.marks.own(&mark, report),
-            Event::Heard(heard) => self.marks.heard(&heard, report),
+            Event::MarkReported(mark) => self.marks.reported(&mark, report),
             Event::Posted { id, users } => self.notices.posted(&id, &users),
             Event::Connected { device, user } => {
                 self.marks.connected(&device);

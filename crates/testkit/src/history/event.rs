@@ -79,7 +79,7 @@ pub enum Event {
     /// An answer shows the user's own mark.
     Marked(Mark),
     /// An event reports that a user's mark has grown.
-    Heard(Heard),
+    MarkReported(MarkEvent),
     /// A notification is posted and acknowledged.
     Posted {
         /// Its id.
@@ -213,7 +213,7 @@ pub struct Mark {
 
 /// An event that reports the growth of a user's mark.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct MarkEvent {
     /// The device that receives it.
     pub device: Name,
     /// Where.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Heard, Mark, MarkKind, Name, Violation};
+use super::{Mark, MarkEvent, MarkKind, Name, Violation};
 
 #[derive(Debug, Default)]
 pub(super) struct Marks {
@@ -44,14 +44,14 @@ impl Marks {
     }
 
     /// An event about another user's mark.
-    pub(super) fn heard(&mut self, heard: &Heard, report: &mut impl FnMut(Violation)) {
-        let Heard {
+    pub(super) fn reported(&mut self, mark: &MarkEvent, report: &mut impl FnMut(Violation)) {
+        let MarkEvent {
             device,
             room,
             user,
             kind,
             seq,
-        } = heard;
+        } = mark;
         let key = (device.clone(), room.clone(), user.clone(), *kind);
         if let Some(before) = self.news.insert(key, *seq).filter(|before| before >= seq) {
             report(Violation::NewsWentBack {

@@ -23,8 +23,8 @@ mod violation;
 
 pub use self::checker::Checker;
 pub use self::event::{
-    Audit, Changed, Content, Event, Heard, Joined, Logged, Mark, MarkKind, Name, Outcome, Page, Seen, Sent,
-    Stored, What,
+    Audit, Changed, Content, Event, Joined, Logged, Mark, MarkEvent, MarkKind, Name, Outcome, Page, Seen,
+    Sent, Stored, What,
 };
 pub use self::recorder::Recorder;
 pub use self::violation::Violation;

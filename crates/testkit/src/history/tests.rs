@@ -126,8 +126,8 @@ fn mark(begun: u64, ended: u64, seq: u64) -> Event {
     })
 }
 
-fn heard(seq: u64) -> Event {
-    Event::Heard(Heard {
+fn mark_reported(seq: u64) -> Event {
+    Event::MarkReported(MarkEvent {
         device: name("bob/phone"),
         room: name("den"),
         user: name("alice"),
@@ -169,8 +169,8 @@ fn a_history_with_retries_crashes_and_catching_up_is_in_order() {
         mark(1, 5, 2),
         mark(2, 4, 1),
         mark(6, 7, 2),
-        heard(1),
-        heard(2),
+        mark_reported(1),
+        mark_reported(2),
     ];
     let audit = log_of(&["a", "b", "c", "d", "e", "f"]);
     assert_eq!(check(events, &audit), []);
@@ -547,12 +547,18 @@ fn a_mark_that_goes_back_is_found() {
         before: 7,
         after: 5,
     };
-    assert_eq!(check(vec![heard(7), heard(5)], &log_of(&[])), [news]);
+    assert_eq!(
+        check(vec![mark_reported(7), mark_reported(5)], &log_of(&[])),
+        [news]
+    );
     let again = Event::Connected {
         device: name("bob/phone"),
         user: name("bob"),
     };
-    assert_eq!(check(vec![heard(7), again, heard(5)], &log_of(&[])), []);
+    assert_eq!(
+        check(vec![mark_reported(7), again, mark_reported(5)], &log_of(&[])),
+        []
+    );
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Decoder {
 
     /// Bytes of heap held for incomplete messages; 0 when idle. At most [`Limits::max_message`] plus a
     /// small constant.
-    pub fn held(&self) -> usize {
+    pub fn buffered_bytes(&self) -> usize {
         let Some(partial) = &self.partial else { return 0 };
         let data = partial
             .message

@@ -145,7 +145,7 @@ impl Parser {
     }
 
     /// Bytes of heap held for a packet with missing attachments; 0 when idle.
-    pub fn held(&self) -> usize {
+    pub fn buffered_bytes(&self) -> usize {
         let Some(pending) = &self.pending else { return 0 };
         let text = match &pending.packet.body {
             Body::Event { name, payload, .. } => name.len() + payload.text().len(),

@@ -14,7 +14,7 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{EventKind, connection::AckError};
+use super::{EventKind, chat::HistoryPage, connection::AckError};
 
 pub use asyncapi::asyncapi;
 pub use json_schema::json_schema;
@@ -75,12 +75,7 @@ impl Contract {
             .collect();
         let failure = writes.subschema_for::<AckError>().to_value();
         let mut definitions = reads.take_definitions(true);
-        for (name, mut written) in writes.take_definitions(true) {
-            if let Ok(schema) = <&mut Schema>::try_from(&mut written) {
-                AbsentInsteadOfNull.transform(schema);
-            }
-            definitions.insert(name, written);
-        }
+        definitions.extend(written(&mut writes));
         Self {
             client,
             server,
@@ -88,6 +83,27 @@ impl Contract {
             definitions,
         }
     }
+}
+
+/// The schemas of `HistoryPage` and of the types in it, by name, for the description of the HTTP API.
+/// References to definitions begin with `definitions_path`.
+pub fn history_page(definitions_path: &'static str) -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12();
+    let settings = settings.with(|settings| settings.definitions_path = definitions_path.into());
+    let mut writes = settings.for_serialize().into_generator();
+    writes.subschema_for::<HistoryPage<'_>>();
+    written(&mut writes)
+}
+
+/// The definitions of types that the server writes.
+fn written(writes: &mut SchemaGenerator) -> Map<String, Value> {
+    let mut definitions = writes.take_definitions(true);
+    for written in definitions.values_mut() {
+        if let Ok(schema) = <&mut Schema>::try_from(written) {
+            AbsentInsteadOfNull.transform(schema);
+        }
+    }
+    definitions
 }
 
 /// The first argument of a client event. A bare room name stands for an object with only a room, and events

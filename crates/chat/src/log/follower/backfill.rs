@@ -143,11 +143,11 @@ impl Follower {
         if self.parts.cluster.is_none() {
             return;
         }
-        let counts = |placed: &&LogEntry| {
-            matches!(placed.entry.kind, EntryKind::Message | EntryKind::Delete)
-                && !self.parts.rooms.has(placed.room)
+        let counts = |logged: &&LogEntry| {
+            matches!(logged.entry.kind, EntryKind::Message | EntryKind::Delete)
+                && !self.parts.rooms.has(logged.room)
         };
-        let mut rooms: Vec<_> = page.iter().filter(counts).map(|placed| placed.room).collect();
+        let mut rooms: Vec<_> = page.iter().filter(counts).map(|logged| logged.room).collect();
         rooms.sort_unstable();
         rooms.dedup();
         let unread = Arc::clone(&self.parts.unread);

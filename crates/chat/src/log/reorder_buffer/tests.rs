@@ -260,7 +260,7 @@ impl Model {
                 }
             }
             Step::Hint(_) | Step::Entry(_) => {}
-            Step::Poll => self.buffer.know_upto(LogPosition(self.rooms.len() as u64)),
+            Step::Poll => self.buffer.observe_log_end(LogPosition(self.rooms.len() as u64)),
             Step::Backfill(most) => self.backfill(*most),
             Step::Rewind => {
                 let waiting = self.buffer.rewind(LogPosition(self.applied));

@@ -121,7 +121,7 @@ impl<S, M: Copy> DeviceState<S, M> {
 
     /// A socket is gone. Notifications in flight over it alone are sent again, over the others or the next
     /// one.
-    pub(super) fn lose(&mut self, serial: u64) {
+    pub(super) fn remove_socket(&mut self, serial: u64) {
         self.sockets.retain(|socket| socket.serial != serial);
         let (lost, in_flight): (Vec<_>, Vec<_>) = self
             .in_flight

@@ -108,7 +108,7 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
         let Some(device_state) = self.device_state(user, device) else {
             return false;
         };
-        device_state.lose(serial);
+        device_state.remove_socket(serial);
         let starts = !device_state.sockets.is_empty() && device_state.starts_reading();
         self.tidy(user, device);
         starts
@@ -183,7 +183,7 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
     /// Sends the page that the device's reader has fetched. True if there is more to fetch; else the reader
     /// ends.
     #[must_use]
-    pub(crate) fn give<F>(
+    pub(crate) fn deliver_page<F>(
         &mut self,
         user: &UserId,
         device: &Device,
@@ -264,7 +264,7 @@ impl<S: Clone, M: Copy> NotificationTracker<S, M> {
     }
 
     /// Calls `send` for the user's sockets, except that of the session `except`.
-    pub(crate) fn tell(&self, user: &UserId, except: u64, mut send: impl FnMut(&S)) {
+    pub(crate) fn each_socket_except(&self, user: &UserId, except: u64, mut send: impl FnMut(&S)) {
         let devices = self.users.get(user).into_iter().flatten();
         let sockets = devices.flat_map(|device_state| &device_state.sockets);
         for socket in sockets.filter(|socket| socket.serial != except) {

@@ -46,9 +46,9 @@ fn the_next_number_is_sent_at_once_and_a_later_one_fetched() {
         given.push((*socket, *frame));
         TAKEN
     };
-    assert!(tracker.give(&ann, &phone, &page(3, 3, false), &mut send));
+    assert!(tracker.deliver_page(&ann, &phone, &page(3, 3, false), &mut send));
     assert_eq!(tracker.next_page(&ann, &phone).unwrap().after, Some(3));
-    assert!(!tracker.give(&ann, &phone, &page(4, 4, false), &mut send));
+    assert!(!tracker.deliver_page(&ann, &phone, &page(4, 4, false), &mut send));
     assert_eq!(given, [(1, 3), (2, 3), (1, 4), (2, 4)]);
     let mut reached = Vec::new();
     let mut send = |socket: &u64| {
@@ -66,7 +66,7 @@ fn a_device_stays_until_its_mark_is_saved() {
     let (ann, phone) = (user(), device("phone"));
     let mut tracker = Tracker::new(10);
     assert!(tracker.connect(&ann, &phone, 1, 1));
-    assert!(!tracker.give(&ann, &phone, &page(1, 1, false), |_, _| TAKEN));
+    assert!(!tracker.deliver_page(&ann, &phone, &page(1, 1, false), |_, _| TAKEN));
     assert!(!tracker.disconnect(&ann, &phone, 1, |_, _| true));
     assert!(
         !tracker.connect(&ann, &phone, 2, 2),
@@ -89,7 +89,7 @@ fn the_number_of_unsaved_marks_is_bounded() {
     for serial in 0..5u64 {
         let device = device(&serial.to_string());
         assert!(tracker.connect(&ann, &device, serial, serial));
-        assert!(!tracker.give(&ann, &device, &page(1, 1, false), |_, _| TAKEN));
+        assert!(!tracker.deliver_page(&ann, &device, &page(1, 1, false), |_, _| TAKEN));
         assert!(!tracker.disconnect(&ann, &device, serial, |_, _| true));
     }
     assert_eq!(tracker.unsaved(), 2);
@@ -102,10 +102,10 @@ fn a_frame_that_no_socket_took_is_fetched_for_the_next_one() {
     let mut tracker = Tracker::new(10);
     assert!(tracker.connect(&ann, &phone, 1, 1));
     let one = |_: &u64, frame: &u64| (*frame < 2).then_some(0);
-    assert!(!tracker.give(&ann, &phone, &page(1, 3, true), one));
+    assert!(!tracker.deliver_page(&ann, &phone, &page(1, 3, true), one));
     assert!(tracker.connect(&ann, &phone, 2, 2));
     assert_eq!(tracker.next_page(&ann, &phone).unwrap().after, Some(1));
-    assert!(!tracker.give(&ann, &phone, &page(2, 3, false), |_, _| TAKEN));
+    assert!(!tracker.deliver_page(&ann, &phone, &page(2, 3, false), |_, _| TAKEN));
     assert!(tracker.announce(&ann, 4, |_| None).is_empty());
     assert!(tracker.connect(&ann, &phone, 3, 3), "4 is still due");
 }
@@ -115,7 +115,7 @@ fn frames_of_a_lost_connection_go_to_the_other_sockets_of_the_device_once() {
     let (ann, phone) = (user(), device("phone"));
     let mut tracker = Tracker::new(10);
     assert!(tracker.connect(&ann, &phone, 1, 1));
-    assert!(!tracker.give(&ann, &phone, &page(1, 5, false), |_, seq| {
+    assert!(!tracker.deliver_page(&ann, &phone, &page(1, 5, false), |_, seq| {
         DeliveryMark::try_from(*seq).ok()
     }));
     // The client is back over another connection, while the first one is dead and not closed yet.
@@ -132,7 +132,7 @@ fn frames_of_a_lost_connection_go_to_the_other_sockets_of_the_device_once() {
         got.push(*seq);
         TAKEN
     };
-    assert!(!tracker.give(&ann, &phone, &page(3, 6, false), send));
+    assert!(!tracker.deliver_page(&ann, &phone, &page(3, 6, false), send));
     assert_eq!(got, [3, 4, 5]);
     tracker.check_arrivals(&ann, &phone, |_, _| true);
     assert_eq!(tracker.take_unsaved(9), [(ann, phone, 6)]);
@@ -187,11 +187,13 @@ impl World {
             return;
         };
         let got = &mut self.got;
-        let goes_on = self.tracker.give(&user(), device, &page_here, |socket, frame| {
-            let got = got.entry(*socket).or_default();
-            got.push(*frame);
-            DeliveryMark::try_from(got.len() - 1).ok()
-        });
+        let goes_on = self
+            .tracker
+            .deliver_page(&user(), device, &page_here, |socket, frame| {
+                let got = got.entry(*socket).or_default();
+                got.push(*frame);
+                DeliveryMark::try_from(got.len() - 1).ok()
+            });
         if !goes_on {
             self.readers.remove(device);
         }

@@ -126,7 +126,7 @@ impl ClusterSync {
         }
         drop(state);
         for user in users {
-            self.cluster.user_went(user);
+            self.cluster.release_user(user);
         }
     }
 
@@ -267,7 +267,7 @@ impl PresenceServer {
             let entry = decode::<UserOnNode>(&[expired.entry]).pop();
             let name = entry.and_then(|entry| entry.shown.name);
             self.lifecycle.user_offline(&user, name.as_deref(), now);
-            if let Err(error) = self.store.see_user(&user, None, now).await {
+            if let Err(error) = self.store.touch_user(&user, None, now).await {
                 tracing::warn!(%error, "failed to store when a user was last seen");
             }
             sync.cluster.publish_user_presence(&user);

@@ -279,7 +279,7 @@ impl PresenceServer {
         }
         // Under the lock, so that nobody gets two changes in the wrong order.
         for gone in &gone {
-            self.tell_gone(gone, now);
+            self.emit_offline(gone, now);
         }
         drop(tracker);
         let seen = gone.into_iter().map(|gone| gone.last).collect();
@@ -287,7 +287,7 @@ impl PresenceServer {
     }
 
     /// Announces that a user is online on no node any more.
-    fn tell_gone(&self, gone: &WentOffline<RoomId>, now: i64) {
+    fn emit_offline(&self, gone: &WentOffline<RoomId>, now: i64) {
         let last = &gone.last;
         if last.choice.shows() {
             let event = Offline {
@@ -316,7 +316,7 @@ impl PresenceServer {
         let new = self.recipients.watch(socket, users);
         if let Some(sync) = &self.sync {
             for user in &new {
-                sync.cluster.user_came(user);
+                sync.cluster.retain_user(user);
             }
         }
     }
@@ -353,9 +353,9 @@ impl OnlineUsers for PresenceServer {
         }
     }
 
-    async fn has_duty(&self, duty: &str) -> bool {
+    async fn is_leader_for(&self, duty: &str) -> bool {
         match &self.sync {
-            Some(sync) => sync.cluster.has_duty(duty).await,
+            Some(sync) => sync.cluster.is_leader_for(duty).await,
             None => true,
         }
     }
@@ -364,7 +364,7 @@ impl OnlineUsers for PresenceServer {
         self.online_on_any_node(users).await
     }
 
-    async fn certainly_online_among(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError> {
+    async fn confirmed_online(&self, users: &[String]) -> Result<Option<HashSet<String>>, ChatError> {
         let online = self.online_on_any_node(users).await?;
         match &self.sync {
             Some(sync) if !sync.cluster.is_complete().await? => Ok(None),
@@ -380,7 +380,7 @@ async fn note_seen(store: Arc<dyn Store>, seen: Vec<OnlineEntry>, now: i64) {
         let Some(last_shown) = entry.last_shown(now) else {
             return;
         };
-        if let Err(error) = store.see_user(&entry.user, None, last_shown).await {
+        if let Err(error) = store.touch_user(&entry.user, None, last_shown).await {
             tracing::warn!(%error, "failed to store when a user was last seen");
         }
     };

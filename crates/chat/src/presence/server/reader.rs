@@ -113,7 +113,7 @@ impl PresenceServer {
     }
 
     /// The user's connections on other nodes; none if the registry can't be asked.
-    pub(crate) async fn devices_elsewhere(&self, user: &str) -> Vec<Device> {
+    pub(crate) async fn remote_devices(&self, user: &str) -> Vec<Device> {
         let Some(sync) = &self.sync else {
             return Vec::new();
         };
@@ -198,7 +198,7 @@ impl PresenceServer {
         let seen = self.last_seen(&users).await?;
         for ((user, changes), entries) in changes.iter().zip(&entries) {
             let last_seen = seen.get(&**user).copied().unwrap_or_else(|| self.clock.now_ms());
-            self.tell_change(sync, user, changes, merged(entries), last_seen);
+            self.emit_changes(sync, user, changes, merged(entries), last_seen);
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl PresenceServer {
 
     /// Announces the changes of a user, who shows as `now` on the other nodes, to the rooms' sockets. Leaves
     /// out rooms in which the user is online here: for those this node announces by itself.
-    fn tell_change(
+    fn emit_changes(
         &self,
         sync: &ClusterSync,
         user: &UserId,
@@ -236,7 +236,7 @@ impl PresenceServer {
         if shown.is_none() && came {
             // A list was put before the user's own entry.
             let rooms = changes.iter().map(|(room, _)| *room);
-            sync.state.lock().unsee(user, rooms);
+            sync.state.lock().recheck_user(user, rooms);
         }
         match shown {
             Some(choice) if came => {
@@ -276,7 +276,7 @@ impl PresenceServer {
                 continue;
             }
             // A change on another node may be a membership that makes the user visible here.
-            self.show_new_neighbours(user).await;
+            self.show_to_new_subscribers(user).await;
             let tracker = self.tracker.lock();
             let Some(before) = sync.state.lock().announce(user, now.as_ref()) else {
                 continue;

@@ -57,7 +57,7 @@ impl PresenceServer {
     }
 
     /// The user has chosen a status on another node.
-    pub(crate) fn chose_elsewhere(&self, user: &UserId, choice: &Choice, seen_at: i64) {
+    pub(crate) fn apply_remote_status(&self, user: &UserId, choice: &Choice, seen_at: i64) {
         let known = self.tracker.lock().choice(user).cloned();
         if known.is_some_and(|known| known != *choice) {
             self.apply_choice(user, choice, seen_at, None);

@@ -148,14 +148,14 @@ impl PresenceServer {
                 continue;
             };
             if session.set_blocked(user, is_blocked, read) {
-                self.tell_visible(socket, &session, user).await;
+                self.emit_visible_state(socket, &session, user).await;
             }
         }
     }
 
     /// Updates the flags if a subscribed socket does not see the user yet. Does nothing otherwise, so it is
     /// cheap.
-    pub(super) async fn show_new_neighbours(&self, user: &UserId) {
+    pub(super) async fn show_to_new_subscribers(&self, user: &UserId) {
         let sockets = self.recipients.subscribed_to(user);
         let sees = |socket: &Socket| {
             let session = socket.state::<Session>();
@@ -170,13 +170,13 @@ impl PresenceServer {
     async fn set_sharing(&self, (socket, user): (&Socket, &UserId), shares: bool, read: u64) {
         let session = socket.state::<Session>();
         if let Some(session) = session.filter(|session| session.set_sharing(user, shares, read)) {
-            self.tell_visible(socket, &session, user).await;
+            self.emit_visible_state(socket, &session, user).await;
         }
     }
 
     /// The socket sees the user from now on, or no longer: it gets the user's present state, or that they are
     /// offline.
-    async fn tell_visible(&self, socket: &Socket, session: &Session, user: &UserId) {
+    async fn emit_visible_state(&self, socket: &Socket, session: &Session, user: &UserId) {
         let now = self.clock.now_ms();
         let state = match self.states(vec![user.to_string()], None).await {
             Ok(mut states) => states.pop(),

@@ -167,7 +167,7 @@ impl PresenceServer {
         if !sync.cluster.is_complete().await? {
             return Ok(OtherNodes::Unknown);
         }
-        self.tell_gone(gone, at);
+        self.emit_offline(gone, at);
         Ok(OtherNodes::NoneHasThem)
     }
 

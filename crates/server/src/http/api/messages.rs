@@ -8,7 +8,6 @@ use axum::{
 use http::{HeaderValue, header};
 use roomful_chat::{ChatServer, Metadata, admin::Post, types::MAX_SEQ};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -68,91 +67,6 @@ pub(super) struct HistoryQuery {
     limit: Option<u32>,
 }
 
-/// A message.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
-pub(super) struct Message {
-    id: String,
-    room: String,
-    seq: u64,
-    user_id: String,
-    #[schema(nullable = false)]
-    name: Option<String>,
-    /// Milliseconds since 1970.
-    at: i64,
-    #[schema(nullable = false)]
-    client_id: Option<String>,
-    text: String,
-    #[schema(nullable = false)]
-    reply_to: Option<u64>,
-    #[schema(nullable = false)]
-    mentions: Option<Vec<String>>,
-    #[schema(nullable = false)]
-    metadata: Option<Map<String, Value>>,
-    /// The time of the last edit, in milliseconds since 1970.
-    #[schema(nullable = false)]
-    edited_at: Option<i64>,
-    /// True if the message was deleted. Its text is then empty.
-    #[schema(nullable = false)]
-    deleted: Option<bool>,
-    #[schema(nullable = false)]
-    reactions: Option<Vec<Reactions>>,
-}
-
-/// All reactions to a message with the same emoji.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
-pub(super) struct Reactions {
-    emoji: String,
-    /// The first users who reacted. `count` has the total.
-    user_ids: Vec<String>,
-    count: u64,
-}
-
-/// A change of a message, which is an entry of the room's log itself.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
-pub(super) struct Change {
-    /// `edited`, `deleted` or `reaction`.
-    r#type: String,
-    /// The seq of the changed message.
-    seq: u64,
-    /// The seq of the change in the room's log.
-    log_seq: u64,
-    user_id: String,
-    at: i64,
-    #[schema(nullable = false)]
-    text: Option<String>,
-    #[schema(nullable = false)]
-    emoji: Option<String>,
-    #[schema(nullable = false)]
-    removed: Option<bool>,
-}
-
-/// A page of messages, oldest first.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `roomful_chat` answers as JSON")]
-pub(super) struct History {
-    room: String,
-    epoch: String,
-    /// The messages in their current state.
-    messages: Vec<Message>,
-    /// The changes within the page.
-    changes: Vec<Change>,
-    /// True if more messages follow in the direction of reading.
-    more: bool,
-    /// True if the log has older entries than the page.
-    more_before: bool,
-    /// True if the log has newer entries than the page.
-    more_after: bool,
-    /// The seq up to which a reader has everything with this page.
-    up_to: u64,
-}
-
 /// Posts a message in the name of a user.
 #[utoipa::path(post, operation_id = "postMessage", path = "/api/v1/rooms/{room}/messages", tag = "messages",
     params(("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128)),
@@ -193,7 +107,10 @@ pub(super) async fn post(
     params(
         ("room" = String, Path, description = "The room's name.", min_length = 1, max_length = 128),
         HistoryQuery),
-    responses((status = 200, body = History), Problems))]
+    responses(
+        (status = 200, description = "A page of messages, oldest first.",
+            body = ref("#/components/schemas/HistoryPage")),
+        Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,
     Path(Name(room)): Path<Name>,

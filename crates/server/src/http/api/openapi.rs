@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use http::Method;
+use roomful_chat::contract;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        PathItem,
+        PathItem, RefOr, Schema,
         path::{Operation, ParameterIn},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
@@ -41,7 +42,7 @@ use crate::scope::Needed;
     ),
     components(schemas(ProblemBody)),
     security(("key" = [])),
-    modifiers(&Key)
+    modifiers(&Key, &ChatTypes)
 )]
 struct Api;
 
@@ -113,6 +114,21 @@ pub(super) fn query_fields(method: &Method, route: &str) -> Option<&'static [Str
     QUERY_FIELDS.get(&call).map(Vec::as_slice)
 }
 
+/// Adds the types whose JSON the chat writes itself.
+struct ChatTypes;
+
+impl Modify for ChatTypes {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let types = contract::history_page("/components/schemas").into_iter();
+        // A test checks that each of them is a schema of OpenAPI, too.
+        let types = types.filter_map(|(name, schema)| {
+            let schema: RefOr<Schema> = serde_json::from_value(schema).ok()?;
+            Some((name, schema))
+        });
+        api.components.get_or_insert_default().schemas.extend(types);
+    }
+}
+
 /// The description that `/api/openapi.json` serves, as JSON.
 pub(super) fn document() -> String {
     // Names and text cannot fail to serialise.
@@ -129,6 +145,19 @@ mod tests {
         super::scopes::{calls, open_calls},
         *,
     };
+
+    #[test]
+    fn messages_are_described_as_the_chat_writes_them() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        for name in contract::history_page("").keys() {
+            assert!(schemas[name].is_object(), "{name}");
+        }
+        let page = &schemas["HistoryPage"]["properties"];
+        assert_eq!(page["messages"]["items"]["$ref"], "#/components/schemas/Message");
+        assert_eq!(page["upTo"]["type"], "integer");
+        assert_eq!(schemas["Message"]["properties"]["avatar"]["type"], "string");
+    }
 
     #[test]
     fn every_call_names_its_scope_and_every_scope_is_of_a_call() {

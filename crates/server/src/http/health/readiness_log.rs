@@ -11,7 +11,7 @@ use super::{Fault, list};
 pub(super) struct ReadinessLog {
     outage: Option<Outage>,
     /// How many clients the node had sent away when it was last ready.
-    sent_away_before: u64,
+    disconnected_before: u64,
 }
 
 struct Outage {
@@ -21,20 +21,20 @@ struct Outage {
 }
 
 impl ReadinessLog {
-    /// Notes the result of a check. `sent_away` counts the clients that the node has disconnected since its
+    /// Notes the result of a check. `disconnected` counts the clients that the node has disconnected since its
     /// start. Logs the first fault of an outage, each further kind of fault, and the end.
-    pub(super) fn note(&mut self, faults: &[Fault], sent_away: u64) {
+    pub(super) fn note(&mut self, faults: &[Fault], disconnected: u64) {
         if faults.is_empty() {
             if let Some(outage) = self.outage.take() {
                 let seconds = outage.since.elapsed().as_secs();
-                let clients = sent_away.saturating_sub(self.sent_away_before);
+                let clients = disconnected.saturating_sub(self.disconnected_before);
                 tracing::info!(
                     seconds,
                     clients,
                     "ready again after {seconds} s, {clients} clients sent away"
                 );
             }
-            self.sent_away_before = sent_away;
+            self.disconnected_before = disconnected;
             return;
         }
         let outage = self.outage.get_or_insert_with(|| Outage {

@@ -145,7 +145,7 @@ impl Adapter {
     }
 
     /// A number that identifies copies on several topics.
-    fn once(&self, topics: &HashSet<String>) -> Option<u64> {
+    fn dedup_id(&self, topics: &HashSet<String>) -> Option<u64> {
         (topics.len() > 1).then(|| self.next())
     }
 
@@ -183,7 +183,7 @@ impl Builder {
 impl RemoteNodes for Adapter {
     fn emit(&self, namespace: &Namespace, selection: Selection, class: Class, event: &Prepared) {
         let topics = topics(namespace, &selection);
-        let once = self.once(&topics);
+        let once = self.dedup_id(&topics);
         let class = class.into();
         self.publish(
             topics,
@@ -199,7 +199,7 @@ impl RemoteNodes for Adapter {
 
     fn act(&self, namespace: &Namespace, selection: Selection, act: Action) {
         let topics = topics(namespace, &selection);
-        let once = self.once(&topics);
+        let once = self.dedup_id(&topics);
         self.publish(
             topics,
             namespace.name(),

@@ -99,7 +99,7 @@ impl Adapter {
                     .iter()
                     .filter_map(|entry| NodeAddress::from_bytes(&entry.value));
                 known.1 = cards
-                    .map(|card| card.tag)
+                    .map(|address| address.tag)
                     .filter(|&tag| tag != self.own)
                     .collect();
             }

@@ -19,12 +19,12 @@ pub(super) struct TopicSubscriptions(Mutex<Topics>);
 
 #[derive(Default)]
 struct Topics {
-    received: HashMap<String, Heard>,
+    received: HashMap<String, TopicSubscription>,
     /// Whether a task is checking for idle subscriptions.
     sweeping: bool,
 }
 
-struct Heard {
+struct TopicSubscription {
     _subscription: Subscription,
     idle_since: Option<Instant>,
 }
@@ -50,7 +50,7 @@ impl TopicSubscriptions {
                 }
             }
             (None, true) => {
-                let received = Heard {
+                let received = TopicSubscription {
                     _subscription: adapter.bus.subscribe(&name, adapter.listener()),
                     idle_since: None,
                 };
@@ -82,7 +82,8 @@ impl TopicSubscriptions {
     fn remove_idle(&self) -> bool {
         let now = Instant::now();
         let mut topics = self.0.lock();
-        let over = |received: &Heard| received.idle_since.is_some_and(|since| since + LINGER <= now);
+        let over =
+            |received: &TopicSubscription| received.idle_since.is_some_and(|since| since + LINGER <= now);
         topics.received.retain(|_, received| !over(received));
         topics.sweeping = topics
             .received

@@ -16,7 +16,7 @@ use super::{
 use crate::StoreError;
 
 /// Copies everything and stops before the comparison.
-fn only_carry(path: &std::path::Path, url: &str) {
+fn copy_only(path: &std::path::Path, url: &str) {
     let broken = migrate(path, url, &mut |progress| match progress {
         Progress::Carried { .. } => ControlFlow::Continue(()),
         Progress::Verified { .. } => ControlFlow::Break(()),
@@ -58,7 +58,7 @@ fn wrongs(table: &Table, rows: u64) -> Vec<String> {
 }
 
 /// A client whom neither references nor triggers restrict.
-async fn meddler(url: &str) -> Client {
+async fn intruder(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let free = "SET session_replication_role = replica";
@@ -67,38 +67,38 @@ async fn meddler(url: &str) -> Client {
 }
 
 /// The comparison detects each wrong row, and only while it exists.
-async fn is_compared(source: &Source, target: &Target, meddler: &Client, table: &'static Table) {
+async fn is_compared(source: &Source, target: &Target, intruder: &Client, table: &'static Table) {
     let name = table.name;
     let keep = format!("CREATE TEMP TABLE kept AS TABLE {name}");
     let put_right = format!("DELETE FROM {name}; INSERT INTO {name} TABLE kept");
-    meddler.batch_execute(&keep).await.unwrap();
+    intruder.batch_execute(&keep).await.unwrap();
     let rows = compare(source, target, table).await.unwrap();
     assert!(rows > 0, "there is nothing in {name} to compare");
     for wrong in wrongs(table, rows) {
-        assert_eq!(meddler.execute(&wrong, &[]).await.unwrap(), 1, "{wrong}");
+        assert_eq!(intruder.execute(&wrong, &[]).await.unwrap(), 1, "{wrong}");
         match compare(source, target, table).await {
             Err(StoreError::Setup(text)) => {
                 assert!(text.starts_with(&format!("{name} differs")), "{wrong}: {text}");
             }
             passed => panic!("{passed:?} in spite of {wrong}"),
         }
-        meddler.batch_execute(&put_right).await.unwrap();
+        intruder.batch_execute(&put_right).await.unwrap();
     }
     assert_eq!(compare(source, target, table).await, Ok(rows));
-    meddler.batch_execute("DROP TABLE kept").await.unwrap();
+    intruder.batch_execute("DROP TABLE kept").await.unwrap();
 }
 
 #[test]
 fn a_difference_in_any_column_is_detected() {
     let (_folder, path) = populated();
     let url = SERVER.new_database().unwrap();
-    only_carry(&path, &url);
+    copy_only(&path, &url);
     run(async {
         let source = Source::open(&path).unwrap();
         let target = Target::open(&url).await.unwrap();
-        let meddler = meddler(&url).await;
+        let intruder = intruder(&url).await;
         for table in &TABLES {
-            is_compared(&source, &target, &meddler, table).await;
+            is_compared(&source, &target, &intruder, table).await;
         }
     });
 }
@@ -125,7 +125,7 @@ fn a_difference_ends_the_migration_and_prevents_serving() {
         assert!(broken.is_err());
         SERVER.sql(url.rsplit('/').next().unwrap(), wrong).unwrap();
         for _ in 0..2 {
-            differs(&super::carry(&path, &url), table);
+            differs(&super::copy_rows(&path, &url), table);
         }
         let refused = crate::open(&url, options()).err();
         assert!(

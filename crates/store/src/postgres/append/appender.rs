@@ -28,13 +28,13 @@ pub(in crate::postgres) struct Appender {
 struct Append {
     entries: Vec<NewEntry>,
     /// What else happens in the same transaction. Such an append has a batch of its own.
-    along: Option<Along>,
+    along: Option<AttachedChange>,
     /// The fencing token when it was queued.
     token: Option<u64>,
 }
 
 /// A change that shares a transaction with the entry that announces it.
-enum Along {
+enum AttachedChange {
     /// Deletes a room.
     Removal(RoomId),
     Moderation(ModerationAct),
@@ -69,7 +69,7 @@ impl Fence {
     }
 
     /// Fails unless all of these tokens are still the current one.
-    fn still_holds(&self, batch: &[Pending<Append, AppendResult>]) -> Result<(), Outage> {
+    fn check_tokens(&self, batch: &[Pending<Append, AppendResult>]) -> Result<(), Outage> {
         let now = self.token()?;
         let all = batch.iter().all(|append| append.job.token == now);
         all.then_some(()).ok_or(Outage::Fenced)
@@ -124,7 +124,8 @@ impl Appender {
         room: RoomId,
         control: NewEntry,
     ) -> Result<AppendResult, StoreError> {
-        self.submit(vec![control], Some(Along::Removal(room))).await
+        self.submit(vec![control], Some(AttachedChange::Removal(room)))
+            .await
     }
 
     /// Appends an entry that announces a moderation act, and carries the act out with it.
@@ -133,7 +134,8 @@ impl Appender {
         act: ModerationAct,
         control: NewEntry,
     ) -> Result<AppendResult, StoreError> {
-        self.submit(vec![control], Some(Along::Moderation(act))).await
+        self.submit(vec![control], Some(AttachedChange::Moderation(act)))
+            .await
     }
 
     /// Appends a control entry of an erasure, if its run still owns it.
@@ -142,10 +144,15 @@ impl Appender {
         erasure: Erasure,
         control: NewEntry,
     ) -> Result<AppendResult, StoreError> {
-        self.submit(vec![control], Some(Along::Erasure(erasure))).await
+        self.submit(vec![control], Some(AttachedChange::Erasure(erasure)))
+            .await
     }
 
-    async fn submit(&self, entries: Vec<NewEntry>, along: Option<Along>) -> Result<AppendResult, StoreError> {
+    async fn submit(
+        &self,
+        entries: Vec<NewEntry>,
+        along: Option<AttachedChange>,
+    ) -> Result<AppendResult, StoreError> {
         let token = self.fence.token()?;
         let (pending, answer) = Pending::new(Append {
             entries,
@@ -193,7 +200,7 @@ impl Committer {
     ) -> Result<Vec<AppendResult>, Failure> {
         let appends: Vec<_> = batch.iter().map(|append| &*append.job.entries).collect();
         let along = batch.iter().find_map(|append| append.job.along.as_ref());
-        self.fence.still_holds(batch)?;
+        self.fence.check_tokens(batch)?;
         let Start {
             pool,
             log_state,
@@ -207,16 +214,16 @@ impl Committer {
         if loaded.is_none() {
             // The log is not as this node left it. Find out why, then go on from there.
             conn.roll_back().await?;
-            conn.verify(log_state).await?;
+            log_state.verify_over(&conn).await?;
             loaded = load::load(&conn, log_state, &appends, reservations.allow(&appends)).await?;
         }
         let restored_again = || Outage::Connection("the database was restored twice in a row".into());
         let loaded = loaded.ok_or_else(restored_again)?;
         // Only the holder of the log's lock locks several rooms, so this lock may come after the others.
         let room_exists = match along {
-            Some(Along::Removal(room)) => rooms::lock_to_remove(&conn, *room).await?,
-            Some(Along::Moderation(act)) => moderation::lock(&conn, act).await?,
-            Some(Along::Erasure(erasure)) => {
+            Some(AttachedChange::Removal(room)) => rooms::lock_to_remove(&conn, *room).await?,
+            Some(AttachedChange::Moderation(act)) => moderation::lock(&conn, act).await?,
+            Some(AttachedChange::Erasure(erasure)) => {
                 personal_data::lock_owned(&conn, erasure).await?;
                 true
             }
@@ -234,7 +241,7 @@ impl Committer {
         let mut plan = Plan::of(&appends, loaded, limits);
         // The process may have been paused until now. If it is paused from here on, its transaction is
         // open, and the server ends it.
-        if let Err(fenced) = self.fence.still_holds(batch) {
+        if let Err(fenced) = self.fence.check_tokens(batch) {
             conn.roll_back().await?;
             return Err(fenced.into());
         }
@@ -242,9 +249,9 @@ impl Committer {
         let node = (!log_state.is_guest()).then(|| log_state.node());
         // Without the entry that announces it, nothing else happens.
         let along = match along.filter(|_| appended) {
-            Some(Along::Removal(room)) => rooms::removal(*room).collect(),
-            Some(Along::Moderation(act)) => statements(act).into_iter().map(Step::from).collect(),
-            Some(Along::Erasure(_)) | None => Vec::new(),
+            Some(AttachedChange::Removal(room)) => rooms::removal(*room).collect(),
+            Some(AttachedChange::Moderation(act)) => statements(act).into_iter().map(Step::from).collect(),
+            Some(AttachedChange::Erasure(_)) | None => Vec::new(),
         };
         let steps = write::steps(&mut plan, node, along, &options.outbox);
         conn.send(&steps).await?;

@@ -77,7 +77,7 @@ pub(super) async fn load<'a>(
         authors(&touched.authors),
         moderation::is_moderated(appends),
     ];
-    let lacking = allowances.lacking().to_vec();
+    let lacking = allowances.missing().to_vec();
     if !lacking.is_empty() {
         let users = column(&lacking, |user| text(user).into_owned());
         steps.push(Step::new(USAGE, vec![users, Box::new(allowances.day)]));

@@ -8,7 +8,7 @@ use super::{Database, SERVER};
 use crate::{NewSession, Options, Resume, SessionKey, StoreError, contract::Harness as _};
 
 /// Waits until the only node has given that many signs of life.
-async fn signs_of_life(client: &Client, count: usize) {
+async fn wait_for_heartbeats(client: &Client, count: usize) {
     let mut seen = Vec::new();
     while seen.len() <= count {
         let row = client
@@ -44,7 +44,7 @@ async fn heartbeats_and_health_checks_do_not_wait_for_busy_connections() {
     tokio::select! {
         biased;
         left = &mut leaving => panic!("{left:?} before a sign of log_state"),
-        () = signs_of_life(&observer, 3) => {}
+        () = wait_for_heartbeats(&observer, 3) => {}
     }
     store.check().await.unwrap();
     client.batch_execute("COMMIT").await.unwrap();

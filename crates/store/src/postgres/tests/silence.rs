@@ -25,7 +25,7 @@ use crate::{
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-async fn deaf() -> (TcpListener, String) {
+async fn silent_server() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     (listener, format!("postgres://ann@{addr}/chat?connect_timeout=1"))
@@ -33,7 +33,7 @@ async fn deaf() -> (TcpListener, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connecting_ends_with_its_caller() {
-    let (listener, url) = deaf().await;
+    let (listener, url) = silent_server().await;
     let connector = Connector::new(&url, &Options::default(), Handle::current()).unwrap();
     let config = url.parse().unwrap();
     let connecting = tokio::spawn(async move { connector.connect(&config).await.map(drop) });
@@ -50,7 +50,7 @@ async fn connecting_ends_with_its_caller() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_server_times_out() {
-    let (listener, url) = deaf().await;
+    let (listener, url) = silent_server().await;
     let opening = tokio::task::spawn_blocking(move || crate::open(&url, Options::default()).map(drop));
     let taken: TcpStream = listener.accept().await.unwrap().0;
     let opened = timeout(PATIENCE, opening)

@@ -58,12 +58,12 @@ pub(super) fn counts(conn: &Connection) -> rusqlite::Result<Vec<OutboxCount>> {
 }
 
 /// Makes records due again.
-pub(super) struct Again {
+pub(super) struct RetryRecords {
     pub(super) which: Replay,
     pub(super) now: i64,
 }
 
-impl Write for Again {
+impl Write for RetryRecords {
     type Answer = u64;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {

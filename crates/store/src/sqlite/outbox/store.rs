@@ -60,7 +60,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError> {
-        self.write(maintenance::Again { which, now }).await
+        self.write(maintenance::RetryRecords { which, now }).await
     }
 
     async fn counts(&self) -> Result<Vec<OutboxCount>, StoreError> {

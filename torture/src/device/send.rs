@@ -15,10 +15,10 @@ const LONG: usize = 16_000;
 
 impl Device {
     /// Sends a new message, and now and then another operation.
-    pub(super) async fn talk(&mut self, line: &mut Line) {
+    pub(super) async fn send_next(&mut self, line: &mut Line) {
         let message = self.make_up();
         if self.chance(20) {
-            self.user.race(message.clone());
+            self.user.share_message(message.clone());
         }
         self.send(line, message, Why::Own).await;
         if self.chance(15) {
@@ -28,12 +28,12 @@ impl Device {
             self.tamper(line).await;
         }
         if self.chance(30)
-            && let Some(message) = self.recall()
+            && let Some(message) = self.pick_recent()
         {
             self.send(line, message, Why::Again).await;
         }
         if self.chance(60)
-            && let Some(mut message) = self.recall()
+            && let Some(mut message) = self.pick_recent()
         {
             message.text = format!("{} contested", message.text).into();
             self.send(line, message, Why::Contest).await;
@@ -41,18 +41,18 @@ impl Device {
     }
 
     /// Sends a message that another device of the user is sending too, if there is one.
-    pub(super) async fn race(&mut self, line: &mut Line) {
-        let raced = {
-            let mut raced = self.user.raced.lock();
+    pub(super) async fn send_shared(&mut self, line: &mut Line) {
+        let shared_messages = {
+            let mut shared_messages = self.user.shared_messages.lock();
             let theirs = |message: &Message| !message.client_id.starts_with(&*self.status.name);
-            let taken = raced.pop_front_if(|message| theirs(message));
+            let taken = shared_messages.pop_front_if(|message| theirs(message));
             // Under the lock, so that no observer sees an empty list and an idle device.
             self.status
                 .busy
                 .fetch_add(usize::from(taken.is_some()), Ordering::SeqCst);
             taken
         };
-        if let Some(message) = raced {
+        if let Some(message) = shared_messages {
             self.send(line, message, Why::Again).await;
         }
     }
@@ -76,7 +76,7 @@ impl Device {
         }
     }
 
-    pub(super) fn recall(&mut self) -> Option<Message> {
+    pub(super) fn pick_recent(&mut self) -> Option<Message> {
         let recent = self.user.recent.lock();
         let at = self.rng.random_range(0..recent.len().max(1));
         recent.get(at).cloned()
@@ -103,7 +103,7 @@ impl Device {
     }
 
     /// Requests the entries after `after`.
-    pub(super) async fn read_on(&mut self, line: &mut Line, place: usize, after: u64) {
+    pub(super) async fn request_page(&mut self, line: &mut Line, place: usize, after: u64) {
         let ask = json!({ "room": &*self.places[place].room, "after": after, "limit": 200 });
         self.ask(line, "chat:get_history", &ask, Pending::Page { place })
             .await;

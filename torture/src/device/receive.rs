@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use roomful_testkit::history::{Event, Heard, Joined, Mark, MarkKind, Name, Outcome, Page, Seen, Stored};
+use roomful_testkit::history::{Event, Joined, Mark, MarkEvent, MarkKind, Name, Outcome, Page, Seen, Stored};
 use roomful_testkit::packet::{Kind, Packet};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -11,46 +11,46 @@ use super::{Change, Device, Line, Message, Pending, REST, WINDOW, Why};
 use crate::answer::{self, name, number};
 
 impl Device {
-    pub(super) async fn hear(&mut self, line: &mut Line, packet: &Packet) {
+    pub(super) async fn handle_packet(&mut self, line: &mut Line, packet: &Packet) {
         match packet.kind {
             Kind::Ack => {
                 let pending = packet.id.and_then(|id| self.pending.remove(&id));
                 match pending {
                     Some(pending) => self.answered(line, pending, &packet.data[0]).await,
-                    None => self.odd("an ack that nobody asked for", &packet.data),
+                    None => self.report_unexpected("an ack that nobody asked for", &packet.data),
                 }
             }
             Kind::Event => {
                 if let Some(Value::String(offset)) = packet.data.as_array().and_then(|args| args.last()) {
                     self.offset = Some(offset.clone());
                 }
-                self.told(&packet.data[0], &packet.data[1]);
+                self.handle_event(&packet.data[0], &packet.data[1]);
             }
-            _ => self.odd("a packet that no client expects", &packet.data),
+            _ => self.report_unexpected("a packet that no client expects", &packet.data),
         }
-        if self.pending.len() < WINDOW && !self.deaf {
-            self.race(line).await;
+        if self.pending.len() < WINDOW && !self.paused {
+            self.send_shared(line).await;
         }
     }
 
-    fn told(&mut self, event: &Value, data: &Value) {
+    fn handle_event(&mut self, event: &Value, data: &Value) {
         match event.as_str().unwrap_or_default() {
             "chat:receive_message" => self.delivered(&data["room"], answer::message(data)),
             "chat:message_edited" => self.delivered(&data["room"], answer::change("edited", data)),
             "chat:message_deleted" => self.delivered(&data["room"], answer::change("deleted", data)),
             "chat:reaction" => self.delivered(&data["room"], answer::change("reaction", data)),
-            "chat:message_delivered" => self.heard_of(MarkKind::Delivered, data),
-            "chat:message_read" => self.heard_of(MarkKind::Read, data),
+            "chat:message_delivered" => self.record_mark(MarkKind::Delivered, data),
+            "chat:message_read" => self.record_mark(MarkKind::Read, data),
             "notification:receive" => self.notified(name(&data["id"])),
             // The server announces an expired token before it closes the connection.
-            "error" if data["code"] != "token_expired" => self.odd("an error", data),
+            "error" if data["code"] != "token_expired" => self.report_unexpected("an error", data),
             _ => {}
         }
     }
 
     fn delivered(&mut self, room: &Value, seen: Seen) {
         let Some(place) = self.places.iter_mut().find(|place| *room == *place.room) else {
-            return self.odd("an entry of a room that is none of ours", room);
+            return self.report_unexpected("an entry of a room that is none of ours", room);
         };
         if self.recovered && !place.subscribed() {
             // A recovered session is in a room whose join was never answered or read to its end: join again.
@@ -73,8 +73,8 @@ impl Device {
         });
     }
 
-    fn heard_of(&self, kind: MarkKind, data: &Value) {
-        self.run_state.recorder.record(Event::Heard(Heard {
+    fn record_mark(&self, kind: MarkKind, data: &Value) {
+        self.run_state.recorder.record(Event::MarkReported(MarkEvent {
             device: self.status.name.clone(),
             room: name(&data["room"]),
             user: name(&data["userId"]),
@@ -101,11 +101,11 @@ impl Device {
             (Pending::Join { place, .. }, Err(code)) if passes(&code) => self.join(line, place).await,
             (Pending::Page { place }, Err(code)) if passes(&code) => {
                 let after = self.places[place].seen();
-                self.read_on(line, place, after).await;
+                self.request_page(line, place, after).await;
             }
             (_, Err(code)) if passes(&code) => {}
             (Pending::Refresh, Ok(_)) => {}
-            (pending, Err(_)) => self.odd(&format!("{pending:?} is refused"), ack),
+            (pending, Err(_)) => self.report_unexpected(&format!("{pending:?} is refused"), ack),
         }
     }
 
@@ -122,7 +122,7 @@ impl Device {
                 if !(erased && why == Why::Contest) {
                     self.attempted(&message, Outcome::Ok(stored));
                 }
-                self.run_state.placed(&message.room, stored.seq);
+                self.run_state.record_seq(&message.room, stored.seq);
                 if why == Why::Own {
                     message.seq = stored.seq;
                     self.user.remember(message);
@@ -133,7 +133,10 @@ impl Device {
                 self.attempted(&message, Outcome::Failed(code.clone()));
                 let expected = passes(&code) || (why == Why::Contest && &*code == "conflict");
                 if !expected {
-                    self.odd(&format!("{} is refused", message.client_id), &Value::from(&*code));
+                    self.report_unexpected(
+                        &format!("{} is refused", message.client_id),
+                        &Value::from(&*code),
+                    );
                 }
                 if why == Why::Own {
                     self.rest_until = Instant::now() + REST;
@@ -152,7 +155,7 @@ impl Device {
             Err(code) => {
                 // The target may be a change itself, or deleted.
                 if !passes(&code) && &*code != "not_found" {
-                    self.odd(&format!("{change:?} is refused"), &Value::from(&*code));
+                    self.report_unexpected(&format!("{change:?} is refused"), &Value::from(&*code));
                 }
                 Outcome::Failed(code)
             }
@@ -179,7 +182,7 @@ impl Device {
         self.marked(place, MarkKind::Read, begun, number(&data["readSeq"]));
         self.marked(place, MarkKind::Delivered, begun, number(&data["deliveredSeq"]));
         if let Some(after) = rest {
-            self.read_on(line, place, after).await;
+            self.request_page(line, place, after).await;
         }
     }
 
@@ -193,7 +196,7 @@ impl Device {
         let rest = self.places[place].page(&page);
         self.run_state.recorder.record(Event::Page(page));
         if let Some(after) = rest {
-            self.read_on(line, place, after).await;
+            self.request_page(line, place, after).await;
         }
     }
 
@@ -208,9 +211,9 @@ impl Device {
         }));
     }
 
-    fn odd(&self, what: &str, data: &Value) {
+    fn report_unexpected(&self, what: &str, data: &Value) {
         self.run_state
-            .trouble(format!("{}: {what}: {data}", self.status.name));
+            .add_problem(format!("{}: {what}: {data}", self.status.name));
     }
 }
 

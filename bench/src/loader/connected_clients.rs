@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::error::BenchError;
-use crate::loader::client_pool::{ClientPool, Heard};
+use crate::loader::client_pool::{ClientEvent, ClientPool};
 use crate::loader::dialect::Dialect;
 use crate::progress;
 
@@ -79,24 +79,24 @@ pub(crate) fn user_name(client: usize) -> String {
 }
 
 /// Connected clients, each in all its rooms.
-pub(crate) struct Crowd {
+pub(crate) struct ConnectedClients {
     pub(crate) plan: Plan,
     pub(crate) client_pool: ClientPool,
 }
 
-impl Crowd {
+impl ConnectedClients {
     /// Connects all clients, joins the rooms, and returns when every join is acknowledged.
-    pub(crate) fn gather(addr: SocketAddr, dialect: Dialect, plan: Plan) -> Result<Self, BenchError> {
-        Self::gather_at(&|_| addr, dialect, plan)
+    pub(crate) fn connect(addr: SocketAddr, dialect: Dialect, plan: Plan) -> Result<Self, BenchError> {
+        Self::connect_to_each(&|_| addr, dialect, plan)
     }
 
     /// The same; `at` gives each client's server.
-    pub(crate) fn gather_at(
+    pub(crate) fn connect_to_each(
         at: &dyn Fn(usize) -> SocketAddr,
         dialect: Dialect,
         plan: Plan,
     ) -> Result<Self, BenchError> {
-        let mut crowd = Self {
+        let mut connected = Self {
             plan,
             client_pool: ClientPool::new(at(0), dialect)?,
         };
@@ -113,19 +113,19 @@ impl Crowd {
                     .map(|secret| roomful_testkit::token::for_user(secret, &user));
                 let narrow = plan.narrow_each > 0 && gathering.started.is_multiple_of(plan.narrow_each);
                 let addr = at(gathering.started);
-                crowd.client_pool.connect_to(addr, token.as_deref(), narrow)?;
+                connected.client_pool.connect_to(addr, token.as_deref(), narrow)?;
                 gathering.started += 1;
             }
             let before = gathering.news;
-            crowd.client_pool.turn(TURN, &mut |client, heard| {
-                gathering.hear(client, heard, &mut ready);
+            connected.client_pool.turn(TURN, &mut |client, event| {
+                gathering.handle(client, event, &mut ready);
             })?;
             for (client, joined) in ready.drain(..) {
                 match rooms_of[client].get(joined) {
                     Some(&room) => {
                         let id = FIRST_ID + u32::try_from(joined).unwrap_or_default();
                         let join = dialect.join(id, &plan.room_name(room as usize));
-                        crowd.client_pool.send(client, &join);
+                        connected.client_pool.send(client, &join);
                     }
                     None => gathering.done += 1,
                 }
@@ -136,7 +136,7 @@ impl Crowd {
             gathering.check(everybody, last_news)?;
             progress::count("clients in their rooms", gathering.done, everybody);
         }
-        Ok(crowd)
+        Ok(connected)
     }
 }
 
@@ -149,14 +149,14 @@ struct Gathering {
 }
 
 impl Gathering {
-    fn hear(&mut self, client: usize, heard: Heard<'_>, ready: &mut Vec<(usize, usize)>) {
+    fn handle(&mut self, client: usize, event: ClientEvent<'_>, ready: &mut Vec<(usize, usize)>) {
         self.news += 1;
-        match heard {
-            Heard::Up => ready.push((client, 0)),
-            Heard::Answer { id, ok: true } => ready.push((client, (id - FIRST_ID + 1) as usize)),
-            Heard::Answer { ok: false, .. } => self.failure = Some("a join was refused".into()),
-            Heard::Gone(reason) => self.failure = Some(reason),
-            Heard::Delivery(_) => {}
+        match event {
+            ClientEvent::Up => ready.push((client, 0)),
+            ClientEvent::Answer { id, ok: true } => ready.push((client, (id - FIRST_ID + 1) as usize)),
+            ClientEvent::Answer { ok: false, .. } => self.failure = Some("a join was refused".into()),
+            ClientEvent::Gone(reason) => self.failure = Some(reason),
+            ClientEvent::Delivery(_) => {}
         }
     }
 

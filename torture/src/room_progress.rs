@@ -3,7 +3,7 @@
 use roomful_testkit::history::{Joined, Name, Page};
 
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct RoomProgress {
     pub(crate) room: Name,
     pub(crate) epoch: Option<Name>,
     /// The device has every entry up to here, except those in `gap`.
@@ -15,7 +15,7 @@ pub(crate) struct Place {
     torn: bool,
 }
 
-impl Place {
+impl RoomProgress {
     pub(crate) fn new(room: Name) -> Self {
         Self {
             room,

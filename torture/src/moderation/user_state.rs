@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::attempt::{Action, Attempt};
 
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct UserState {
     /// Everything that the user has tried, in the order of the answers.
     attempts: Mutex<Vec<Attempt>>,
     /// The backend is about to erase the user.
@@ -15,7 +15,7 @@ pub(super) struct Desk {
     over: AtomicBool,
 }
 
-impl Desk {
+impl UserState {
     pub(super) fn add(&self, attempt: Attempt) {
         self.attempts.lock().push(attempt);
     }
