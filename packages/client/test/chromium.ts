@@ -154,6 +154,25 @@ export class Tab {
     });
   }
 
+  /** Waits until the cache has a message of this text. */
+  async caches(text: string): Promise<void> {
+    await this.page.evaluate(async (wanted) => {
+      const done = <T>(request: IDBRequest<T>): Promise<T> =>
+        new Promise((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+      const [{ name = "" } = {}] = await indexedDB.databases();
+      const database = await done(indexedDB.open(name));
+      for (;;) {
+        const key = `room/${globalThis.room.name}`;
+        const cached = await done(database.transaction("values").objectStore("values").get(key));
+        if (JSON.stringify(cached ?? "").includes(JSON.stringify(wanted))) break;
+      }
+      database.close();
+    }, text);
+  }
+
   /** Why the browser refuses to store more; empty if it does not. */
   async refusal(): Promise<string> {
     return this.page.evaluate(async () => {
