@@ -67,11 +67,10 @@ export class RestrictionKeeper {
   /** The server has told what holds in the room. Replaces what the client knew, which may have ended meanwhile. */
   entered({ frozen, slowMode, retryAfterMs, muted }: Standing): void {
     this.#unban();
-    if (!this.#newer.has("frozen")) this.#set({ frozen });
-    if (!this.#newer.has("slowMode")) {
-      this.#set({ slowMode });
-      this.#waitFor(retryAfterMs);
-    }
+    const changesSpeed = !this.#newer.has("slowMode");
+    // In one step: a view never sees half of an answer.
+    this.#set({ ...(!this.#newer.has("frozen") && { frozen }), ...(changesSpeed && { slowMode }) });
+    if (changesSpeed) this.#waitFor(retryAfterMs);
     if (this.#newer.has("muted")) return;
     if (muted) this.#mute(muted);
     else this.#unmute();

@@ -70,6 +70,7 @@ describe("a tab that crashes", () => {
     await tab.joined();
     await tab.write(["before"]);
     await tab.sent(1);
+    await tab.caches("before");
     server.faults.offline();
     await tab.offline();
     await tab.write(numbered(5, "offline"));

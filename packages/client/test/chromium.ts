@@ -20,6 +20,8 @@ interface TabGlobals {
   Roomful: { RoomfulClient: typeof RoomfulClient };
   client: RoomfulClient;
   room: Room;
+  /** What the browser has stored. */
+  storage: () => Promise<Map<string, unknown>>;
 }
 declare const globalThis: TabGlobals;
 
@@ -58,6 +60,7 @@ export class TestBrowser {
     const device = await this.#browser.newContext();
     device.setDefaultTimeout(PATIENCE);
     if (prepare) await device.addInitScript(prepare);
+    await device.addInitScript(readsStorage);
     return device;
   }
 
@@ -137,21 +140,23 @@ export class Tab {
   /** Waits until each message that the tab has written is sent or stored. */
   async stored(): Promise<void> {
     await this.page.evaluate(async () => {
-      const done = <T>(request: IDBRequest<T>): Promise<T> =>
-        new Promise((resolve, reject) => {
-          request.onsuccess = () => resolve(request.result);
-          request.onerror = () => reject(request.error);
-        });
-      const [{ name = "" } = {}] = await indexedDB.databases();
-      const database = await done(indexedDB.open(name));
       for (;;) {
         const { messages } = globalThis.room.getSnapshot();
         const pending = messages.filter(({ state }) => state === "sending").length;
-        const keys = await done(database.transaction("values").objectStore("values").getAllKeys());
-        if (keys.filter((key) => String(key).startsWith("outbox/")).length >= pending) break;
+        const keys = [...(await globalThis.storage()).keys()];
+        if (keys.filter((key) => key.startsWith("outbox/")).length >= pending) return;
       }
-      database.close();
     });
+  }
+
+  /** Waits until the cache has a message of this text. */
+  async caches(text: string): Promise<void> {
+    await this.page.evaluate(async (wanted) => {
+      for (;;) {
+        const cached = (await globalThis.storage()).get(`room/${globalThis.room.name}`) ?? "";
+        if (JSON.stringify(cached).includes(JSON.stringify(wanted))) return;
+      }
+    }, text);
   }
 
   /** Why the browser refuses to store more; empty if it does not. */
@@ -179,4 +184,21 @@ export class Tab {
   async laws(): Promise<unknown> {
     return this.page.evaluate(() => globalThis.client.laws.violations);
   }
+}
+
+/** Gives a page the function that reads its storage. It runs in the page, so it uses nothing of this file. */
+function readsStorage(): void {
+  const done = <T>(request: IDBRequest<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  globalThis.storage = async () => {
+    const [{ name = "" } = {}] = await indexedDB.databases();
+    const database = await done(indexedDB.open(name));
+    const values = database.transaction("values").objectStore("values");
+    const [keys, all] = await Promise.all([done(values.getAllKeys()), done(values.getAll())]);
+    database.close();
+    return new Map(keys.map((key, n) => [String(key), all[n] as unknown]));
+  };
 }

@@ -11,11 +11,13 @@ import { startRoomful, type TestRoomful } from "../../testing/src/index.ts";
 import { App, Window, launch } from "./browser.ts";
 
 let server: TestRoomful;
+const MOST = 50_000;
 let browser: Browser;
 let app: App;
 const windows: Window[] = [];
 beforeAll(async () => {
-  server = await startRoomful();
+  // The longest list of these tests.
+  server = await startRoomful({ env: { ROOMFUL__HISTORY__MAX_MESSAGES: String(MOST) } });
   browser = await launch();
   app = await App.start();
 });
@@ -257,11 +259,10 @@ describe("scrolling", () => {
 });
 
 test("of 50,000 messages, only the rows in view are rendered, while they load and while one scrolls", async () => {
-  const most = 50_000;
   const room = newRoom();
-  await imported(room, most);
+  await imported(room, MOST);
   const ada = await open({ user: "ada", room });
-  await ada.message(`entry ${most}.`);
+  await ada.message(`entry ${MOST}.`);
   const work = await ada.page.evaluate(async (name) => {
     const room = window.client.room(name);
     let [snapshots, rows] = [0, 0];
@@ -274,7 +275,7 @@ test("of 50,000 messages, only the rows in view are rendered, while they load an
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     return { snapshots, rows, loaded: room.getSnapshot().messages.length };
   }, room);
-  expect(work.loaded).toBe(most);
+  expect(work.loaded).toBe(MOST);
   expect(work.snapshots).toBeLessThan(6);
   expect(work.rows).toBeLessThan(100);
   const rendered = await ada.page.evaluate(async () => {
