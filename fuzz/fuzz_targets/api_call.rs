@@ -9,7 +9,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-use self::server::{API_KEY, exchange, status};
+use self::server::{API_KEY, request, status};
 
 /// Every call: its method, and its path with names in place of its parameters.
 static CALLS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
@@ -65,7 +65,7 @@ fuzz_target!(|input: &[u8]| {
          authorization: Bearer {API_KEY}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let answer = exchange(&[head.as_bytes(), body].concat());
+    let answer = request(&[head.as_bytes(), body].concat());
     let status = status(&answer).expect("an answer");
     assert_ne!(
         status,

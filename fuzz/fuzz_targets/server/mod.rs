@@ -28,28 +28,42 @@ fn start() -> SocketAddr {
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value));
     roomful::fuzzing::serve(settings.to_vec());
-    while !answer(&address, b"GET /readyz HTTP/1.0\r\nhost: localhost\r\n\r\n").starts_with(b"HTTP/1.0 200") {
+    while !answer(
+        &address,
+        b"GET /readyz HTTP/1.0\r\nhost: localhost\r\n\r\n",
+        false,
+    )
+    .starts_with(b"HTTP/1.0 200")
+    {
         thread::sleep(Duration::from_millis(10));
     }
     address
 }
 
-/// Sends the bytes on a connection of their own, and returns everything that the server answers until it
-/// closes the connection.
-pub fn exchange(bytes: &[u8]) -> Vec<u8> {
-    answer(&SERVER, bytes)
+/// Sends a whole request that closes its connection, and returns the answer.
+pub fn request(bytes: &[u8]) -> Vec<u8> {
+    answer(&SERVER, bytes, false)
 }
 
-fn answer(address: &SocketAddr, bytes: &[u8]) -> Vec<u8> {
+/// Sends any bytes and then the end of the input on a connection of their own. Returns everything that the
+/// server answers until it closes the connection. It need not answer a client that has ended its input.
+#[allow(dead_code, reason = "not every target sends such bytes")]
+pub fn exchange(bytes: &[u8]) -> Vec<u8> {
+    answer(&SERVER, bytes, true)
+}
+
+fn answer(address: &SocketAddr, bytes: &[u8], ends: bool) -> Vec<u8> {
     let mut answer = Vec::new();
     let Ok(mut connection) = TcpStream::connect(address) else {
         return answer;
     };
     connection.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     // The server may answer and close before it has read everything.
-    let _ = connection
-        .write_all(bytes)
-        .and_then(|()| connection.shutdown(Shutdown::Write));
+    let mut written = connection.write_all(bytes);
+    if ends {
+        written = written.and_then(|()| connection.shutdown(Shutdown::Write));
+    }
+    drop(written);
     if let Err(error) = connection.read_to_end(&mut answer) {
         let in_time = !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
         assert!(in_time, "no end of the answer within {PATIENCE:?}");
