@@ -160,5 +160,7 @@ async fn resume(nodes: &Nodes) {
         nodes.clock.advance(5_000);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    tasks.into_iter().for_each(|task| task.abort());
+    for task in tasks {
+        task.abort();
+    }
 }
