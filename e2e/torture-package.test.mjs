@@ -1,4 +1,4 @@
-// The laws that the torture checks on devices with the client package find what they are for.
+// The laws that the torture checks on devices with the client package find planted violations.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

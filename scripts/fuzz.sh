@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes each target of fuzz/ for FUZZ_SECONDS, or the one that TARGET names. New inputs stay in fuzz/corpus, an
-# input that fails in fuzz/artifacts.
+# Fuzzes each target of fuzz/ for FUZZ_SECONDS, or the one that TARGET names. New inputs stay in fuzz/corpus,
+# an input that fails in fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! cargo +nightly fuzz --version >/dev/null 2>&1; then

@@ -172,7 +172,8 @@ npm_packages() {
 
 npm_all() { stamped node_modules/.setup-stamp package-lock.json npm_packages; }
 
-# To try the server, the packages of the pages that it embeds are enough. A clone with all packages keeps them.
+# To try the server, the packages of the pages that it embeds are enough. A clone with all packages keeps
+# them.
 npm_pages() {
     if [ -e node_modules/.setup-stamp ]; then npm_all; return; fi
     stamped node_modules/.setup-stamp-pages package-lock.json npm_packages --workspace apps/web --workspace apps/console

@@ -1,5 +1,6 @@
 // The reference of the npm packages, generated from their sources. Fails on an export without a description,
-// and on a link that leads nowhere. Run as a program, it only checks. Generate the API of packages/server first.
+// and on a link that leads nowhere. Run as a program, it only checks. Generate the API of packages/server
+// first.
 
 import { join, resolve } from "node:path";
 

@@ -1,5 +1,5 @@
-//! Messages of the bus: the first line is a topic, the rest is a message that a node gets on it. `EPOCH` in it
-//! stands for the epoch of the log. Whatever the bus brings, the node's clients get its later messages.
+//! Messages of the bus: the first line is a topic, the rest is a message that a node gets on it. `EPOCH` in
+//! it stands for the epoch of the log. Whatever the bus brings, the node's clients get its later messages.
 #![no_main]
 
 use std::{

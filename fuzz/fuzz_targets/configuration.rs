@@ -29,7 +29,7 @@ fn variable(line: &str) -> Option<(String, String)> {
 }
 
 fuzz_target!(|text: &str| {
-    // A setting may name a file to read. A device never ends, or gives what nobody typed.
+    // A setting may name a file to read. A device never ends, or waits for input.
     if text.contains("/dev") || text.contains("/proc") {
         return;
     }

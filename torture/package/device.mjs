@@ -1,5 +1,5 @@
-// A device: a client of the package that writes, closes and opens views, and reloads. It remembers each message
-// and its acknowledgement.
+// A device: a client of the package that writes, closes and opens views, and reloads. It remembers each
+// message and its acknowledgement.
 
 import { setTimeout as pause } from "node:timers/promises";
 

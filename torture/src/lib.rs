@@ -5,8 +5,8 @@
 //! it on the same data. All clients reconnect by themselves and resend unanswered requests. When all is
 //! quiet, the run reads the log back and checks the whole history against the laws of
 //! [`roomful_testkit::history`]. Beside that, in a room of its own, the backend bans, mutes and erases users
-//! and rotates keys: [`moderation`] has the laws of it. Devices that run the client package do the same in rooms
-//! of theirs: [`package`].
+//! and rotates keys: [`moderation`] has the laws of it. Devices that run the client package do the same in
+//! rooms of theirs: [`package`].
 //!
 //! The seed decides who does what, and the order of faults. It does not decide how the machine interleaves
 //! them: a seed that found a bug is likely, not certain, to find it again.

@@ -1,6 +1,8 @@
-//! Devices that run the client package: a Node process with one client for each device, in rooms of their own.
+//! Devices that run the client package: a Node process with one client for each device, in rooms of their
+//! own.
 //!
-//! The process checks the laws itself. `torture/package/` has its code, and the protocol of orders and answers.
+//! The process checks the laws itself. `torture/package/` has its code, and the protocol of orders and
+//! answers.
 
 use std::fmt;
 use std::net::SocketAddr;

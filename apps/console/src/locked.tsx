@@ -1,4 +1,4 @@
-// What stands in place of something that the key may not see: the scopes that it lacks.
+// The line in place of a view that the key may not see: the missing scopes.
 
 import { Icon } from "../../shared/icon.tsx";
 import { useConsole } from "./console.ts";

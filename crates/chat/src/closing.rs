@@ -47,8 +47,8 @@ pub(crate) async fn send_away_here(app: &App, user: &UserId, end: SessionEnded) 
     Ok(closed)
 }
 
-/// Closes the user's connections on all nodes (`entry` is the control entry for the others) and discards their
-/// recoverable sessions. Returns the number of connections.
+/// Closes the user's connections on all nodes (`entry` is the control entry for the others) and discards
+/// their recoverable sessions. Returns the number of connections.
 pub(crate) async fn disconnect_everywhere(
     app: &App,
     user: &UserId,

@@ -58,7 +58,7 @@ pub(crate) struct Session {
     retry_slot: AtomicU32,
     /// Never held across an await. Under it, code may take the lock of the rooms' index, and no other.
     state: Mutex<SessionState>,
-    _slot: ConnectionSlot,
+    slot: Mutex<Option<ConnectionSlot>>,
 }
 
 struct SessionState {
@@ -170,7 +170,7 @@ impl Session {
                 recalled: None,
                 restored: None,
             }),
-            _slot: slot,
+            slot: Mutex::new(Some(slot)),
         }
     }
 
@@ -232,6 +232,13 @@ impl Session {
         joined
             .extract_if(.., |room| !claims.allows(room.name.as_str()))
             .collect()
+    }
+
+    /// Gives back the user's place for a connection. The socket may outlive its session: its transport can
+    /// stay open for another namespace.
+    pub(crate) fn give_back_slot(&self) {
+        let slot = self.slot.lock().take();
+        drop(slot);
     }
 
     // ---- rooms

@@ -65,10 +65,10 @@ impl Retention {
 
 /// The largest difference between the wall clock and the monotonic one that counts as a correction.
 const CORRECTION_MS: i64 = 3_600_000;
-/// After a larger jump nothing is removed for this long, so that somebody can set the clock right.
+/// After a larger jump the server removes nothing for this long, so that an operator can set the clock.
 const SETTLES_IN: Duration = Duration::from_hours(24);
 
-/// The wall clock, which may jump. What is removed by a wrong clock is lost.
+/// The wall clock, which may jump. Rows that a wrong clock removes are lost.
 struct WallClock {
     /// Milliseconds since 1970 at `read_at`.
     wall: i64,

@@ -1,5 +1,5 @@
-//! TLS to a server whose name needs no proof: PostgreSQL under `sslmode=require`, and a command to the Roomful
-//! server on its own machine.
+//! TLS to a server whose name needs no proof: PostgreSQL under `sslmode=require`, and a command to the
+//! Roomful server on its own machine.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Group commit: a bounded queue of requests, and the loop that commits all that wait together.
 //!
-//! Batches form by themselves: while one batch is being committed the next one fills, and nothing waits for
-//! a batch to be full. A batch takes one bulk request at most, behind the others, so that many of them do not
-//! hold up everybody else. Both stores use it for their writes, PostgreSQL also for calls that it answers many
-//! at a time.
+//! Batches form by themselves: while one batch is being committed the next one fills, and nothing waits for a
+//! batch to be full. A batch takes one bulk request at most, behind the others, so that many of them do not
+//! hold up everybody else. Both stores use it for their writes, PostgreSQL also for calls that it answers
+//! many at a time.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -346,7 +346,8 @@ mod tests {
 
     use super::*;
 
-    /// A number to double. Zero is exclusive, numbers from 1,000 on are bulk, thirteen cannot be committed, 666 makes the commit panic.
+    /// A number to double. Zero is exclusive, numbers from 1,000 on are bulk, thirteen cannot be committed,
+    /// 666 makes the commit panic.
     type Double = Pending<u32, u32>;
 
     impl Job for u32 {

@@ -61,7 +61,7 @@ pub struct Restrictions {
 }
 
 impl Restrictions {
-    /// How long a member who is no moderator waits for their next message, in milliseconds.
+    /// The wait of a plain member for their next message, in milliseconds.
     pub fn wait_ms(&self, now: i64) -> u64 {
         let wait = |last| slow_mode_wait(self.rules.slow_mode_ms, last, now);
         self.last_send.map_or(0, wait)

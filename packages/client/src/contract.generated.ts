@@ -55,7 +55,7 @@ export interface Change {
   readonly emoji?: string;
   /** The mutation's own seq in the log. */
   readonly logSeq: number;
-  /** Whether the receiving user made it. Present in live reactions. */
+  /** Whether the receiving user made it. Present in reactions. */
   readonly mine?: boolean;
   readonly removed?: boolean;
   /** The mutated message. */
@@ -187,10 +187,11 @@ export interface GetUsers {
   readonly users: PresenceUsers;
 }
 
-/** The ack of `chat:get_history`. */
+/** A page of the log, oldest first: the ack of `chat:get_history`. */
 export interface HistoryPage {
   readonly changes: readonly Change[];
   readonly epoch: string;
+  /** The messages in their present state. */
   readonly messages: readonly Message[];
   /** Whether the side on which the page was cut has more entries. */
   readonly more: boolean;
@@ -312,7 +313,7 @@ export interface LiveChange {
   readonly emoji?: string;
   /** The mutation's own seq in the log. */
   readonly logSeq: number;
-  /** Whether the receiving user made it. Present in live reactions. */
+  /** Whether the receiving user made it. Present in reactions. */
   readonly mine?: boolean;
   readonly removed?: boolean;
   readonly room: RoomName;
@@ -364,11 +365,14 @@ export type Mentions = readonly string[];
 
 /** A message as clients see it, in `chat:receive_message` and in pages. */
 export interface Message {
+  /** Milliseconds since 1970. */
   readonly at: number;
   /** The URL of the author's present picture. */
   readonly avatar?: string;
   readonly clientId?: string;
+  /** Whether the message was deleted. Its text is then empty. */
   readonly deleted?: boolean;
+  /** The time of the last edit, in milliseconds since 1970. */
   readonly editedAt?: number;
   readonly id: string;
   /** The ids of the mentioned users. */
@@ -545,6 +549,7 @@ export interface Reactions {
   readonly emoji: string;
   /** Whether the asking user is among them. Present in the pages that a user asks for. */
   readonly mine?: boolean;
+  /** The first users who reacted. `count` has the total. */
   readonly userIds: readonly string[];
 }
 

@@ -575,8 +575,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   /**
-   * Gets the user's mark and counts, which another device may have changed. Repeats a mark, since a join would
-   * make the user a member again who has just left.
+   * Gets the user's mark and counts, which another device may have changed. Repeats a mark, since a join
+   * would make the user a member again who has just left.
    */
   async #recount(): Promise<void> {
     clearTimeout(this.#recountTimer);

@@ -147,9 +147,9 @@ test("a join right after connect waits for the room, or for the news that there 
   await expect(refused.room("lobby").join()).rejects.toThrow();
   const away = new RoomfulClient("http://127.0.0.1:9", { token: () => Promise.resolve("none") });
   away.connect();
-  const elsewhere = away.room("lobby");
-  await elsewhere.join();
-  expect(elsewhere.getSnapshot().joined).toBe(false);
+  const unreached = away.room("lobby");
+  await unreached.join();
+  expect(unreached.getSnapshot().joined).toBe(false);
   await away.close();
 });
 
@@ -179,7 +179,7 @@ test("a message that is deleted or edited while the room is open changes the cou
   expect(row()).toMatchObject({ head: 4, lastMessage: { text: "" } });
 });
 
-test("counting anew does not make a user a member again who has left on another device", async () => {
+test("counting anew keeps a user out who has left on another device", async () => {
   const name = newRoom();
   const [phone, laptop, bob] = [await joined("ada", name), await joined("ada", name), await joined("bob", name)];
   await bob.room.send({ text: "one" }).sent;
@@ -188,7 +188,7 @@ test("counting anew does not make a user a member again who has left on another 
   await until(phone.room, ({ readSeq }) => readSeq === 1);
   await laptop.room.leave();
   await until(phone.room, ({ joined: inside }) => !inside);
-  const { members } = await server.api("GET", `rooms/${name}/members`);
+  const { members } = await server.api<{ members: object[] }>("GET", `rooms/${name}/members`);
   expect(members).toMatchObject([{ userId: "bob" }]);
 });
 

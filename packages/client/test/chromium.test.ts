@@ -64,7 +64,7 @@ describe("a tab that crashes", () => {
     await device.close();
   });
 
-  test("offline: the next one shows the cached messages at once, and sends what was written", async () => {
+  test("offline: the next one shows the cached messages at once, and sends the unsent ones", async () => {
     const device = await browser.device();
     const tab = await browser.tab(device, server, "ada", "lobby");
     await tab.joined();

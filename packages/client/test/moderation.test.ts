@@ -95,7 +95,7 @@ test("a user who joins learns what was ordered before, and one who comes back wh
   expect(third.getSnapshot().restrictions.waitUntil).toBeGreaterThan(Date.now());
 });
 
-test("a recovered session learns what was ordered meanwhile", async () => {
+test("a recovered session learns of acts in between", async () => {
   const { name, ada, bob, bobs } = await moderated();
   await ada.moderate({ action: "freeze" });
   await until(bob, ({ restrictions }) => restrictions.frozen);

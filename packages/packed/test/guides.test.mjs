@@ -1,5 +1,5 @@
-// The code in the guides and READMEs type-checks against the packages: TypeScript in strict mode, JavaScript by
-// the types that the compiler infers.
+// The code in the guides and READMEs type-checks against the packages: TypeScript in strict mode, JavaScript
+// by the types that the compiler infers.
 
 import {
   mkdirSync,

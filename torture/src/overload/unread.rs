@@ -1,5 +1,5 @@
-//! The unread messages that attacks read, imported before the server starts: over the API, a million would take
-//! too long.
+//! The unread messages that attacks read, imported before the server starts: over the API, a million would
+//! take too long.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

@@ -1,4 +1,4 @@
-// The hooks of all nodes: whether their endpoints are asked, what they decided, and why they failed.
+// The hooks of all nodes: circuits, decisions and failures.
 
 import { useConsole } from "../console.ts";
 import { Age } from "../facts.tsx";

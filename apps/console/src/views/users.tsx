@@ -1,4 +1,5 @@
-// One user: presence, actions, and lists of all that concerns them; before that, the form that finds one by id.
+// One user: presence, actions, and lists of all that concerns them; before that, the form that finds one by
+// id.
 
 import { Avatar } from "@roomful/react/components/avatar.tsx";
 import type { ReactNode } from "react";

@@ -171,7 +171,7 @@ fn absence_reason(explained: &Explanation) -> &'static str {
      chat:message_read or chat:message_delivered."
 }
 
-/// What is known of the devices at the time of the message. The server keeps no list of past connections.
+/// The known devices at the time of the message. The server keeps no list of past connections.
 fn connected_then(explained: &Explanation) -> &'static str {
     let committed_at = explained.message.committed_at;
     if explained

@@ -90,7 +90,7 @@ impl App {
         Ok(None)
     }
 
-    /// Refuses a sender who is banned or muted, or whom the room's rules bind now. The log decides again when
+    /// Refuses a sender with a ban or mute, or under the room's rules. The log decides again when
     /// it takes the entry.
     async fn check_may_write(
         &self,

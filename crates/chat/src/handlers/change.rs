@@ -148,8 +148,8 @@ fn edited_body(message: &Entry, text: &str) -> Option<String> {
 
 /// Returns the message if the user is its author or a moderator. The author never changes, so the result
 /// still holds at commit. Returns `None` if only a retry can name the message, since retention has removed
-/// it: the store recognises the retry, and rejects all else. `may_be_retry` is true for a change with a client
-/// id. `why` is the refusal for other users.
+/// it: the store recognises the retry, and rejects all else. `may_be_retry` is true for a change with a
+/// client id. `why` is the refusal for other users.
 async fn changeable(
     context: &Context,
     room: &Room,

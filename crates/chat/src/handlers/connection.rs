@@ -120,6 +120,7 @@ pub(crate) async fn disconnected(app: Arc<App>, socket: Socket, reason: Reason) 
     }
     // This comes last: a reconnecting client waits for it.
     app.connections.disconnected(&me.user, &socket);
+    me.give_back_slot();
     recovery::end(&app, &me, reason).await;
 }
 

@@ -16,8 +16,8 @@ const BATCH: u32 = 100;
 /// Recipients whose reports one commit writes, and those of one message more. Other writes get their turn
 /// between two commits.
 const RECIPIENTS_PER_COMMIT: usize = 256;
-/// The pause after a commit, as a multiple of its duration: a backlog of reports takes a quarter of the store's
-/// time for writes at most, however long it is.
+/// The pause after a commit, as a multiple of its duration: a backlog of reports takes a quarter of the
+/// store's time for writes at most, however long it is.
 const PAUSE: u32 = 3;
 /// The pause between two checks, in milliseconds.
 const EVERY_MS: i64 = 500;

@@ -144,8 +144,8 @@ impl EntryInbox {
         self.state.lock().buffer.backfill(missing, page);
     }
 
-    /// The store has no entry after `head`: drops what the bus has announced beyond it. Asks the store again at
-    /// once, since an entry may have come meanwhile.
+    /// The store has no entry after `head`: drops what the bus has announced beyond it. Asks the store again
+    /// at once, since an entry may have come meanwhile.
     pub(super) fn forget_after(&self, head: &LogHead) {
         let mut state = self.state.lock();
         if state.takes(&head.epoch) {

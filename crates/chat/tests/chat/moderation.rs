@@ -523,15 +523,15 @@ async fn a_client_learns_its_standing_when_it_joins_and_when_it_syncs() {
 async fn strangers_hear_nothing_of_acts_against_them() {
     let (server, [_, mona, ann, _]) = lobby().await;
     let stranger = server.connect("stan").await;
-    let mut elsewhere = claims("ann");
-    elsewhere["rooms"] = json!(["other"]);
-    let elsewhere = server.connect_with(&elsewhere).await;
+    let mut narrow = claims("ann");
+    narrow["rooms"] = json!(["other"]);
+    let limited = server.connect_with(&narrow).await;
     for action in ["mute", "unmute", "ban"] {
         ok(moderate(&mona, action, json!({ "userId": "stan", "reason": "a letter" })).await);
     }
     ok(moderate(&mona, "mute", json!({ "userId": "ann" })).await);
     assert_eq!(ann.next_event("chat:moderation").await.unwrap()["action"], "mute");
-    for client in [&stranger, &elsewhere] {
+    for client in [&stranger, &limited] {
         settle(client).await;
     }
     let heard = stranger.drain("chat:moderation");
@@ -541,7 +541,7 @@ async fn strangers_hear_nothing_of_acts_against_them() {
         (&json!("unmute"), None)
     );
     assert!(
-        elsewhere.drain("chat:moderation").is_empty(),
+        limited.drain("chat:moderation").is_empty(),
         "the token does not allow the room"
     );
 

@@ -137,7 +137,7 @@ BEGIN
     RETURN low;
 END $$;
 
--- What was done to messages, and counts for unread messages ---------------------------------------
+-- Changes of messages, and counts for unread messages -----------------------------------------------
 
 -- Edits and deletions. A message without either has no row.
 CREATE TABLE message_states (

@@ -95,7 +95,7 @@ CREATE TABLE dedup_records (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX dedup_records_client ON dedup_records (room_id, user_id, client_id);
 
--- What was done to messages, and counts for unread messages ---------------------------------------
+-- Changes of messages, and counts for unread messages -----------------------------------------------
 
 -- Edits and deletions. A message without either has no row.
 CREATE TABLE message_states (

@@ -40,6 +40,10 @@ pub(super) fn writer_with(path: &Path, migrations: &Runner) -> Result<Connection
     let mut conn = open_writable(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     let state = schema_of(&conn, migrations).map_err(|error| setup(path, &error))?;
     state.check_upgradable()?;
+    if matches!(state, SchemaState::Missing) && has_tables(&conn).map_err(|error| setup(path, &error))? {
+        let foreign = "it is the database of another program; name another file in store.url";
+        return Err(setup(path, &foreign));
+    }
     migrations
         .run(&mut conn)
         .map_err(|error| setup(path, &format_args!("cannot upgrade its schema: {error}")))?;
@@ -85,6 +89,11 @@ fn schema_of(conn: &Connection, migrations: &Runner) -> rusqlite::Result<SchemaS
         None => None,
     };
     Ok(SchemaState::compare(found, schema::newest(migrations)))
+}
+
+fn has_tables(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table'")?
+        .exists([])
 }
 
 fn open_writable(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {

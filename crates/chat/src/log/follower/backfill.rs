@@ -89,8 +89,8 @@ impl Follower {
         }
     }
 
-    /// Reads what the store has of the missing positions. If it lacks the last of them, retention has removed its
-    /// entry, or the bus has announced a position that the log does not have.
+    /// Reads what the store has of the missing positions. If it lacks the last of them, retention has removed
+    /// its entry, or the bus has announced a position that the log does not have.
     async fn read(&self, missing: Missing, page: u32) -> Result<Found, StoreError> {
         let FollowerParts { store, cluster, .. } = &self.parts;
         let found = store.log_entries(missing.after, missing.upto, page).await?;

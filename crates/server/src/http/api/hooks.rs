@@ -18,7 +18,7 @@ pub(super) struct HooksQuery {
     node: Option<String>,
 }
 
-/// What happens to an event that a hook did not decide about.
+/// The fate of an event without a decision.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OnFailure {

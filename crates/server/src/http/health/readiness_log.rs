@@ -21,8 +21,8 @@ struct Outage {
 }
 
 impl ReadinessLog {
-    /// Notes the result of a check. `disconnected` counts the clients that the node has disconnected since its
-    /// start. Logs the first fault of an outage, each further kind of fault, and the end.
+    /// Notes the result of a check. `disconnected` counts the clients that the node has disconnected since
+    /// its start. Logs the first fault of an outage, each further kind of fault, and the end.
     pub(super) fn note(&mut self, faults: &[Fault], disconnected: u64) {
         if faults.is_empty() {
             if let Some(outage) = self.outage.take() {
