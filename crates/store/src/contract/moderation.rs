@@ -120,7 +120,10 @@ pub async fn all_sanctions_of_a_user_are_listed(harness: &dyn Harness) -> Outcom
     for one in [&mute, &ban, &other] {
         impose(&*store, one.clone()).await?;
     }
-    assert_eq!(store.all_sanctions_of("ann", 1, 1).await?, [ban.clone()]);
+    assert_eq!(
+        store.all_sanctions_of("ann", 1, 1).await?,
+        std::slice::from_ref(&ban)
+    );
     assert_eq!(store.all_sanctions_of("ann", 1, 9).await?, [ban, mute.clone()]);
     assert_eq!(store.all_sanctions_of("ann", 1_000, 9).await?, [mute]);
     Ok(())

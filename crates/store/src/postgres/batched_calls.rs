@@ -103,7 +103,7 @@ where
 async fn read_log_head(shared: &Shared, conn: &Conn, asks: Vec<()>) -> Result<Vec<LogHead>, Failure> {
     let mut position = positions::read(conn).await?;
     if !shared.log_state.observe(&position) {
-        shared.log_state.verify_over(&conn).await?;
+        shared.log_state.verify_over(conn).await?;
         position = positions::read(conn).await?;
     }
     Ok(vec![position; asks.len()])
