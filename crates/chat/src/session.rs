@@ -58,7 +58,6 @@ pub(crate) struct Session {
     retry_slot: AtomicU32,
     /// Never held across an await. Under it, code may take the lock of the rooms' index, and no other.
     state: Mutex<SessionState>,
-    slot: Mutex<Option<ConnectionSlot>>,
 }
 
 struct SessionState {
@@ -76,6 +75,8 @@ struct SessionState {
     recalled: Option<Box<Recalled>>,
     /// The recovered rooms until the socket is connected, and the position of the client's offset.
     restored: Option<Box<(PendingJoin, LogPosition)>>,
+    /// The place among the user's connections, until the session ends.
+    slot: Option<ConnectionSlot>,
 }
 
 /// A user whose presence a session is subscribed to.
@@ -169,8 +170,8 @@ impl Session {
                 refused_recovery: None,
                 recalled: None,
                 restored: None,
+                slot: Some(slot),
             }),
-            slot: Mutex::new(Some(slot)),
         }
     }
 
@@ -237,7 +238,7 @@ impl Session {
     /// Gives back the user's place for a connection. The socket may outlive its session: its transport can
     /// stay open for another namespace.
     pub(crate) fn give_back_slot(&self) {
-        let slot = self.slot.lock().take();
+        let slot = self.state.lock().slot.take();
         drop(slot);
     }
 

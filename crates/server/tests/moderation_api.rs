@@ -221,8 +221,18 @@ async fn a_backend_bans_and_mutes_in_a_room_and_everywhere() {
         .iter()
         .map(|sanction| (sanction.get("room"), sanction["kind"].as_str().unwrap()))
         .collect();
-    kinds.sort_unstable_by_key(|(_, kind)| *kind);
-    assert_eq!(kinds, [(None, "ban"), (None, "mute")], "only those in all rooms");
+    kinds.sort_unstable_by_key(|(room, kind)| (room.is_some(), *kind));
+    let lobby = json!("lobby");
+    let in_lobby = Some(&lobby);
+    assert_eq!(
+        kinds,
+        [
+            (None, "ban"),
+            (None, "mute"),
+            (in_lobby, "ban"),
+            (in_lobby, "mute")
+        ]
+    );
     for (event, expected) in [("chat:room_removed", "banned"), ("session:ended", "banned")] {
         let notice = ann.next_event(event).await.unwrap();
         assert!(

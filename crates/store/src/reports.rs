@@ -158,9 +158,10 @@ pub(crate) const PAGE: &str = select!("WHERE id > $1 ORDER BY id LIMIT $2");
 pub(crate) const PAGE_OF_STATE: &str = select!("WHERE id > $1 AND state = $2 ORDER BY id LIMIT $3");
 /// The same about messages of a user, or by a user; the number of a state, or a negative one for all states.
 pub(crate) const PAGE_OF_AUTHOR: &str =
-    select!("WHERE author = $1 AND id > $2 AND ($3 < 0 OR state = $3) ORDER BY id LIMIT $4");
-pub(crate) const PAGE_OF_REPORTER: &str =
-    select!("WHERE reporter = $1 AND id > $2 AND ($3 < 0 OR state = $3) ORDER BY id LIMIT $4");
+    select!("WHERE author = $1 AND id > $2 AND (CAST($3 AS bigint) < 0 OR state = $3) ORDER BY id LIMIT $4");
+pub(crate) const PAGE_OF_REPORTER: &str = select!(
+    "WHERE reporter = $1 AND id > $2 AND (CAST($3 AS bigint) < 0 OR state = $3) ORDER BY id LIMIT $4"
+);
 pub(crate) const BY_ID: &str = select!("WHERE id = $1");
 /// The id of a user's report of a message.
 pub(crate) const KNOWN: &str = "SELECT id FROM reports WHERE room_id = $1 AND seq = $2 AND reporter = $3";

@@ -270,7 +270,7 @@ pub async fn a_user_whose_id_is_the_name_of_a_field_is_erased_as_others_are(
     let all = read(&*store, room, Range::After { seq: 0, upto: 99 }, 99).await?;
     let bodies: Vec<_> = all.entries.iter().map(|entry| &*entry.body).collect();
     let expected =
-        format!(r#"{{"text":"hello","mentions":["{ALIAS}","bob"],"metadata":{{"text":"{ALIAS}"}}}}"#);
+        format!(r#"{{"text":"hello","mentions":["{ALIAS}","bob"],"metadata":{{"{ALIAS}":"{ALIAS}"}}}}"#);
     assert_eq!(bodies, [&*expected, r#"{"text":"mine"}"#]);
     assert_eq!(all.entries[1].user_id, ALIAS);
     Ok(())
