@@ -187,7 +187,7 @@ async fn packets_without_an_event_close_the_connection_by_number() {
     let masked = |opcode: u8| [0x80 | opcode, 0x80, 0, 0, 0, 0];
     let mut pinging = joined(address).await;
     let mut answering = joined(address).await;
-    let mut packets = vec![
+    let mut packets = [
         joined(address).await,
         joined(address).await,
         joined(address).await,

@@ -67,6 +67,7 @@ pub(super) struct Connection {
 }
 
 /// A page of connections, by the names of their nodes, then in the order in which the node admitted them.
+#[expect(clippy::struct_field_names, reason = "the API's names")]
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Connections {
