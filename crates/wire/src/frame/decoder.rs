@@ -11,7 +11,7 @@ use super::{CloseFrame, FrameError, Limits, Message, OpCode};
 /// The server side of RFC 6455's framing for one connection.
 ///
 /// An idle decoder is one word without heap. While a frame or a fragmented message is incomplete, it holds
-/// a box with the bytes so far; [`held`](Self::held) counts them.
+/// a box with the bytes so far; [`buffered_bytes`](Self::buffered_bytes) counts them.
 #[derive(Debug, Default)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,

@@ -50,7 +50,7 @@ impl Default for Limits {
 /// Assembles the packets of one connection. The default parser reads packets of clients.
 ///
 /// It owns no heap when idle. Between a binary packet's text and its last attachment it holds both; see
-/// [`held`](Self::held).
+/// [`buffered_bytes`](Self::buffered_bytes).
 #[derive(Debug, Default)]
 pub struct Parser {
     pending: Option<Box<Pending>>,
