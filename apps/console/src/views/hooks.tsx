@@ -30,38 +30,40 @@ const STATES = {
 const COLUMNS: readonly Column<Hook>[] = [
   { head: "Hook", cell: ({ name }) => <bdi>{name}</bdi> },
   { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
-  { head: "Event", cell: ({ event }) => <code>{event}</code> },
   {
-    head: "Rooms",
+    head: "Asked about",
     kind: "text",
-    cell: ({ rooms }) => (rooms.length === 0 ? "all" : <bdi>{rooms.join(", ")}</bdi>),
+    cell: ({ event, rooms }) => (
+      <>
+        <code>{event}</code> {rooms.length === 0 ? "in all rooms" : <bdi>{`in ${rooms.join(", ")}`}</bdi>}
+      </>
+    ),
   },
   { head: "Endpoint", kind: "text", cell: ({ circuit }) => STATES[circuit] },
   { head: "Without an answer", cell: ({ onFailure }) => `${onFailure}s` },
   { head: "Waiting", kind: "number", cell: ({ inFlight }) => number(inFlight) },
-  { head: "Allowed", kind: "number", cell: ({ answers }) => number(answers["allow"] ?? 0) },
-  { head: "Refused", kind: "number", cell: ({ answers }) => number(answers["refuse"] ?? 0) },
-  { head: "Replaced", kind: "number", cell: ({ answers }) => number(answers["replace"] ?? 0) },
-  { head: "Failures", kind: "text", cell: ({ failures }) => causes(failures) },
+  { head: "Answers", kind: "text", cell: ({ answers }) => counts(answers) },
   {
-    head: "Last failure",
+    head: "Failures",
     kind: "text",
-    cell: ({ lastError }) =>
-      lastError ? (
-        <>
-          <Age at={lastError.at} />: {lastError.error}
-        </>
-      ) : (
-        "–"
-      ),
+    cell: ({ failures, lastError }) => (
+      <>
+        {counts(failures)}
+        {lastError && (
+          <>
+            ; the last one <Age at={lastError.at} />: {lastError.error}
+          </>
+        )}
+      </>
+    ),
   },
 ];
 
-/** The causes that have happened, with their numbers. */
-function causes(failures: Hook["failures"]): string {
-  const happened = Object.entries(failures).filter(([, count]) => count > 0);
+/** The kinds that have happened, with their numbers. */
+function counts(kinds: Readonly<Record<string, number>>): string {
+  const happened = Object.entries(kinds).filter(([, count]) => count > 0);
   if (happened.length === 0) return "none";
-  return happened.map(([cause, count]) => `${number(count)} ${cause.replaceAll("_", " ")}`).join(", ");
+  return happened.map(([kind, count]) => `${number(count)} ${kind.replaceAll("_", " ")}`).join(", ");
 }
 
 export function Hooks() {

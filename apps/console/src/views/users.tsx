@@ -23,7 +23,7 @@ export function Users({ user, tab }: { user: string | undefined; tab: string | n
     <>
       <h1>Users</h1>
       <SearchForm
-        key={user ?? ""}
+        key={`form of ${user ?? ""}`}
         fields={[{ name: "user", label: "Id of a user", value: user, required: true }]}
         action="Find"
         onSubmit={({ user: wanted }) => go(href("users", wanted))}
