@@ -15,7 +15,10 @@ import { API_KEY, Roomful } from "./lib/process.mjs";
 import { next, until } from "./lib/waiting.mjs";
 
 const SCOPES = ["admin", "moderation", "rooms:read"];
-const keyOf = (scope) => `one-scope-key-0123456789-${scope.replace(":", "-")}-abcdefgh`;
+const nameOf = (scope) => scope.replace(":", "-");
+const keyOf = (scope) => `one-scope-key-0123456789-${nameOf(scope)}-abcdefgh`;
+const entryOf = (scope) =>
+  `[[api.keys]]\nname = "${nameOf(scope)}"\nsecret = "${keyOf(scope)}"\nscopes = ["${scope}"]\n`;
 const NARROW_KEY = "narrow-key-0123456789-abcdefghijklmnop";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
@@ -41,7 +44,7 @@ before(async () => {
 name = "narrow"
 secret = "${NARROW_KEY}"
 scopes = ["rooms:read", "users:read"]
-${SCOPES.map((scope) => `[[api.keys]]\nname = "${scope}"\nsecret = "${keyOf(scope)}"\nscopes = ["${scope}"]\n`).join("")}[[hooks]]
+${SCOPES.map(entryOf).join("")}[[hooks]]
 name = "texts"
 event = "message.send"
 url = "http://127.0.0.1:${receiver.address().port}/hook"
@@ -166,6 +169,7 @@ describe("sign-in", () => {
     "rooms:read": ["Rooms"],
   })) {
     test(`a key with the scope ${name} alone sees its views, and reasons in place of the others`, async () => {
+      await api("DELETE", "/rooms/scoped/mutes/vera");
       const vera = await member(server, "vera", "scoped");
       await done(vera, "chat:send_message", { room: "scoped", text: "hello" });
       await api("PUT", "/rooms/scoped/mutes/vera", { reason: "spam" });

@@ -18,7 +18,7 @@ const RUNS = Number(process.env.RUNS ?? 300);
 const INVALID = ["invalid_request", "payload_too_large"];
 
 let server;
-before(async () => (server = await Roomful.start({ env: { ROOMFUL_LIMITS: "off" } })));
+before(async () => (server = await Roomful.start({ env: { ROOMFUL_LIMITS: "off", ROOMFUL__SOCKET__MAX_REFUSED_BYTES: "1GB" } })));
 after(async () => {
   leaveAll();
   await server.stop();
