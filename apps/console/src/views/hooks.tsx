@@ -32,17 +32,16 @@ const COLUMNS: readonly Column<Hook>[] = [
   { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
   {
     head: "Asked about",
-    kind: "text",
     cell: ({ event, rooms }) => (
       <>
         <code>{event}</code> {rooms.length === 0 ? "in all rooms" : <bdi>{`in ${rooms.join(", ")}`}</bdi>}
       </>
     ),
   },
-  { head: "Endpoint", kind: "text", cell: ({ circuit }) => STATES[circuit] },
+  { head: "Endpoint", cell: ({ circuit }) => STATES[circuit] },
   { head: "Without an answer", cell: ({ onFailure }) => `${onFailure}s` },
   { head: "Waiting", kind: "number", cell: ({ inFlight }) => number(inFlight) },
-  { head: "Answers", kind: "text", cell: ({ answers }) => counts(answers) },
+  { head: "Answers", cell: ({ answers }) => counts(answers) },
   {
     head: "Failures",
     kind: "text",
