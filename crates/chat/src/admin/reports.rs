@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roomful_store::{Report, ReportPage, ReportState, ReportsOf, Resolution, SanctionKind};
 
-use super::existing;
+use super::{existing, user_id};
 use crate::{
     app::App,
     detached::run_to_completion,
@@ -59,7 +59,7 @@ impl ChatServer {
     /// `state` those in this state.
     ///
     /// # Errors
-    /// `unavailable`, `internal`: the store failed.
+    /// `invalid_request` for an invalid id; `unavailable`, `internal`: the store failed.
     pub async fn reports(
         &self,
         of: ReportsOf,
@@ -67,6 +67,9 @@ impl ChatServer {
         after: i64,
         limit: u32,
     ) -> Result<Vec<Report>, ChatError> {
+        if let ReportsOf::Author(user) | ReportsOf::Reporter(user) = &of {
+            user_id(user)?;
+        }
         let page = ReportPage {
             of,
             state,
