@@ -99,6 +99,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #recountTimer: ReturnType<typeof setTimeout> | undefined;
   #readTo = 0;
+  /** True while a message waits for the membership although no view is open. */
+  #lingers = false;
   /** True from the loss of the membership until the next attempt to join. */
   #lost = false;
   #typedAt = -Infinity;
@@ -137,9 +139,9 @@ export class Room extends ObservableStore<RoomSnapshot> {
     return this.#log.laws.counts;
   }
 
-  /** True while a view wants the room. @internal */
+  /** True while a view or an unsent message wants the room. @internal */
   get wanted(): boolean {
-    return this.#wanted > 0;
+    return this.#wanted > 0 || this.#lingers;
   }
 
   /** True while a view waits to be in the room, unless the server has refused it. @internal */
@@ -166,6 +168,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#wanted += 1;
     clearTimeout(this.#releaseTimer);
     this.#releaseTimer = undefined;
+    this.#lingers = false;
     this.#tryAgain();
     await this.restored;
     if (this.#online && !this.getSnapshot().joined) await this.catchUp();
@@ -484,7 +487,12 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   #unsubscribe(): void {
     this.#releaseTimer = undefined;
-    if (this.wanted) return;
+    if (this.#wanted > 0) return;
+    this.#lingers = this.#needsMembership();
+    if (this.#lingers) {
+      this.#releaseTimer = setTimeout(() => this.#unsubscribe(), LINGER);
+      return;
+    }
     this.#options.outbox.ready(this.name);
     // A new snapshot lets a `join` that still waits find out that nobody wants the room any more.
     if (!this.getSnapshot().joined) return this.#publish();
@@ -494,6 +502,13 @@ export class Room extends ObservableStore<RoomSnapshot> {
       .request("chat:unsubscribe", { room: this.name })
       .catch(() => undefined)
       .finally(() => (this.#unsubscribing = undefined));
+  }
+
+  /** True for a message that was written in a view of a room that has not been entered so far. */
+  #needsMembership(): boolean {
+    const { joined, error, messages } = this.getSnapshot();
+    const entered = joined || this.position !== undefined;
+    return !entered && !error && !this.#lost && messages.some(({ state }) => state === "sending");
   }
 
   async #catchUp(answer?: LogAnswer): Promise<void> {

@@ -413,3 +413,23 @@ test("without IndexedDB, and over the quota, the client works from memory", asyn
   }
   expect(await stored("memory")).toEqual(["sent", "sent"]);
 });
+
+test("a message of a view that closes before the room is entered is sent as a member", async () => {
+  const client = clientFor(server, "alice");
+  client.connect();
+  await until(client.connection, ({ state }) => state === "online");
+  await server.faults.unavailable();
+  const room = client.room("late");
+  const joining = room.join();
+  const { sent } = room.send({ text: "in time" });
+  room.release();
+  // The end of the subscription comes a second after the last view.
+  const closed = Date.now() + 1_500;
+  await vi.waitUntil(() => Date.now() > closed, PATIENCE);
+  server.faults.offline();
+  await until(client.connection, ({ state }) => state === "offline");
+  await server.faults.heal();
+  await sent;
+  await joining.catch(() => undefined);
+  expect(await stored("late")).toEqual(["in time"]);
+});
