@@ -99,8 +99,6 @@ export class Room extends ObservableStore<RoomSnapshot> {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #recountTimer: ReturnType<typeof setTimeout> | undefined;
   #readTo = 0;
-  /** True while a message waits for the membership although no view is open. */
-  #lingers = false;
   /** True from the loss of the membership until the next attempt to join. */
   #lost = false;
   #typedAt = -Infinity;
@@ -139,9 +137,9 @@ export class Room extends ObservableStore<RoomSnapshot> {
     return this.#log.laws.counts;
   }
 
-  /** True while a view or an unsent message wants the room. @internal */
+  /** True while a view wants the room, and until its subscription ends after the last view. @internal */
   get wanted(): boolean {
-    return this.#wanted > 0 || this.#lingers;
+    return this.#wanted > 0 || this.#releaseTimer !== undefined;
   }
 
   /** True while a view waits to be in the room, unless the server has refused it. @internal */
@@ -168,7 +166,6 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#wanted += 1;
     clearTimeout(this.#releaseTimer);
     this.#releaseTimer = undefined;
-    this.#lingers = false;
     this.#tryAgain();
     await this.restored;
     if (this.#online && !this.getSnapshot().joined) await this.catchUp();
@@ -488,8 +485,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   #unsubscribe(): void {
     this.#releaseTimer = undefined;
     if (this.#wanted > 0) return;
-    this.#lingers = this.#needsMembership();
-    if (this.#lingers) {
+    if (this.#needsMembership()) {
       this.#releaseTimer = setTimeout(() => this.#unsubscribe(), LINGER);
       return;
     }

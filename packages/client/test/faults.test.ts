@@ -433,3 +433,15 @@ test("a message of a view that closes before the room is entered is sent as a me
   await joining.catch(() => undefined);
   expect(await stored("late")).toEqual(["in time"]);
 });
+
+test("a message of a view that closes and opens again at once is sent as a member", async () => {
+  const client = clientFor(server, "alice");
+  client.connect();
+  const room = client.room("again");
+  const joining = room.join();
+  const { sent } = room.send({ text: "in time" });
+  room.release();
+  await until(client.connection, ({ state }) => state === "online");
+  await Promise.all([joining, room.join(), sent]);
+  expect(await stored("again")).toEqual(["in time"]);
+});
