@@ -9,6 +9,7 @@ use super::{
     batch::Batch,
     column::Seq,
     guards::{has_blocked, rules},
+    statement::with_index,
     write::Write,
 };
 use crate::{
@@ -160,9 +161,7 @@ impl Moderation for SqliteStore {
 
     async fn moderators(&self, room: RoomId, limit: u32) -> Result<Vec<String>, StoreError> {
         self.read(move |conn| {
-            // Without statistics, SQLite would read all members by the primary key.
-            let indexed = "FROM members INDEXED BY members_moderators";
-            conn.prepare_cached(&MODERATORS.replace("FROM members", indexed))?
+            conn.prepare_cached(&with_index(MODERATORS))?
                 .query_map(params![room, limit], |row| row.get(0))?
                 .collect()
         })

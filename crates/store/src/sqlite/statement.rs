@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
-use crate::append::{ERASE_ALL_EDITS, ERASE_EDITS, Param, Statement};
+use crate::append::{ERASE_ALL_EDITS, ERASE_EDITS, MODERATORS, Param, Statement};
 
 impl ToSql for Param<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -19,14 +19,14 @@ impl ToSql for Param<'_> {
 
 /// The SQL with the index that SQLite must use. It has no statistics, and would read the whole room by the
 /// primary key.
-fn with_index(sql: &'static str) -> Cow<'static, str> {
-    match sql {
-        ERASE_EDITS | ERASE_ALL_EDITS => {
-            let indexed = "UPDATE entries INDEXED BY entries_edits SET ";
-            sql.replacen("UPDATE entries SET ", indexed, 1).into()
-        }
-        _ => sql.into(),
-    }
+pub(super) fn with_index(sql: &'static str) -> Cow<'static, str> {
+    let (table, index) = match sql {
+        ERASE_EDITS | ERASE_ALL_EDITS => ("UPDATE entries", "entries_edits"),
+        MODERATORS => ("FROM members", "members_moderators"),
+        _ => return sql.into(),
+    };
+    sql.replacen(table, &format!("{table} INDEXED BY {index}"), 1)
+        .into()
 }
 
 /// Answers how many rows were changed.
