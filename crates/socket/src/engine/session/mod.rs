@@ -28,7 +28,7 @@ use tokio::time::Instant;
 pub use self::delivery_tracker::DeliveryMark;
 use self::{
     delivery_tracker::DeliveryTracker,
-    refusals::{IdlePackets, RefusalLimits, Refusals},
+    refusals::{RefusalLimits, WindowCounts},
     task_waker::{TaskWaker, WakeTarget, wake_task},
 };
 use super::{
@@ -84,8 +84,8 @@ struct State {
     poll_requested: bool,
     waiters: Waiters,
     /// Refused events; most clients have none.
-    refusals: Option<Box<Refusals>>,
-    idle_packets: IdlePackets,
+    refusals: Option<Box<WindowCounts>>,
+    idle_packets: WindowCounts,
     /// State of the polling transport. Dropped after an upgrade.
     polling: Option<Box<Polling>>,
 }
@@ -153,7 +153,7 @@ impl Session {
             poll_requested: false,
             waiters: Waiters::default(),
             refusals: None,
-            idle_packets: IdlePackets::new(Instant::now()),
+            idle_packets: WindowCounts::new(Instant::now()),
             polling: transport.is_polling().then(Box::default),
         };
         Arc::new(Session {
@@ -369,7 +369,9 @@ impl Session {
     pub(crate) fn count_refused(&self, bytes: usize) {
         let (now, limits) = (Instant::now(), self.refusal_limits());
         let mut state = self.state.lock();
-        let refusals = state.refusals.get_or_insert_with(|| Box::new(Refusals::new(now)));
+        let refusals = state
+            .refusals
+            .get_or_insert_with(|| Box::new(WindowCounts::new(now)));
         let exceeded = refusals.record(now, bytes, limits);
         drop(state);
         self.engine.metrics.refused_events.increment(1);
@@ -382,7 +384,7 @@ impl Session {
     /// Counts a packet without an event. Ends the session after too many of them.
     pub(crate) fn count_idle_packet(&self) {
         let (now, limits) = (Instant::now(), self.refusal_limits());
-        if self.state.lock().idle_packets.record(now, limits) {
+        if self.state.lock().idle_packets.record(now, 0, limits) {
             self.end(Reason::TooManyRefusals);
         }
     }

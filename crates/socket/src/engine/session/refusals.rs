@@ -12,54 +12,32 @@ pub(crate) struct RefusalLimits {
     pub(crate) bytes: usize,
 }
 
-/// Refused events and their bytes since the window began.
+/// Refused events and their bytes since the window began. Also counts packets without an event, which have no
+/// bytes: pings, pongs, noops, and acks that nobody asked for. No rate limit sees those.
 #[derive(Debug)]
-pub(crate) struct Refusals {
+pub(crate) struct WindowCounts {
     since: Instant,
     events: u32,
     bytes: usize,
 }
 
-impl Refusals {
+impl WindowCounts {
     pub(crate) fn new(now: Instant) -> Self {
-        Refusals {
+        WindowCounts {
             since: now,
             events: 0,
             bytes: 0,
         }
     }
 
-    /// Counts a refused event. `true` if the connection has exceeded a limit.
+    /// Counts one more. `true` if the connection has exceeded a limit.
     pub(crate) fn record(&mut self, now: Instant, bytes: usize, limits: RefusalLimits) -> bool {
         if now.saturating_duration_since(self.since) >= limits.window {
-            *self = Refusals::new(now);
+            *self = WindowCounts::new(now);
         }
         self.events = self.events.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
         self.events > limits.events || self.bytes > limits.bytes
-    }
-}
-
-/// Packets without an event since the window began: pings, pongs, noops, and acks that nobody asked for. No
-/// rate limit sees them.
-#[derive(Debug)]
-pub(crate) struct IdlePackets {
-    since: Instant,
-    count: u32,
-}
-
-impl IdlePackets {
-    pub(crate) fn new(now: Instant) -> Self {
-        IdlePackets { since: now, count: 0 }
-    }
-
-    /// Counts a packet. `true` if the connection has exceeded the limit.
-    pub(crate) fn record(&mut self, now: Instant, limits: RefusalLimits) -> bool {
-        if now.saturating_duration_since(self.since) >= limits.window {
-            *self = IdlePackets::new(now);
-        }
-        self.count = self.count.saturating_add(1);
-        self.count > limits.events
     }
 }
 
@@ -76,7 +54,7 @@ mod tests {
     #[test]
     fn events_and_bytes_are_limited_within_a_window() {
         let start = Instant::now();
-        let mut refusals = Refusals::new(start);
+        let mut refusals = WindowCounts::new(start);
         for _ in 0..3 {
             assert!(!refusals.record(start, 1, LIMITS));
         }
@@ -89,11 +67,11 @@ mod tests {
     #[test]
     fn packets_without_an_event_are_limited_within_a_window() {
         let start = Instant::now();
-        let mut idle = IdlePackets::new(start);
+        let mut idle = WindowCounts::new(start);
         for _ in 0..3 {
-            assert!(!idle.record(start, LIMITS));
+            assert!(!idle.record(start, 0, LIMITS));
         }
-        assert!(idle.record(start, LIMITS));
-        assert!(!idle.record(start + LIMITS.window, LIMITS), "a new window");
+        assert!(idle.record(start, 0, LIMITS));
+        assert!(!idle.record(start + LIMITS.window, 0, LIMITS), "a new window");
     }
 }
