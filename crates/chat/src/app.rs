@@ -381,7 +381,7 @@ impl Context {
     ///
     /// # Errors
     /// Those of [`Self::my_room`]; `unavailable` if the connection has ended, so that nothing is stored for a
-    /// user whom somebody has removed meanwhile.
+    /// user after their removal.
     pub(crate) async fn check_after_hooks(&self, room: &Room) -> Result<(), ChatError> {
         if !self.app.asks_about_messages(room) {
             return Ok(());

@@ -225,6 +225,11 @@ impl Session {
         self.state.lock().claims.moderator
     }
 
+    /// Whether a token with these claims allows the same rooms as the present one.
+    pub(crate) fn has_rooms_of(&self, claims: &Claims) -> bool {
+        self.state.lock().claims.rooms == claims.rooms
+    }
+
     /// Replaces the claims. Removes and returns the rooms that the new ones do not allow.
     pub(crate) fn renew(&self, claims: Claims) -> Vec<RoomRef> {
         let mut state = self.state.lock();

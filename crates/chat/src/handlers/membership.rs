@@ -426,11 +426,16 @@ pub(crate) fn notify_room_removed(app: &App, user: &str, room: &RoomName, reason
 
 /// Sends an event about a room to those of the user's sockets on this node whose tokens allow the room.
 fn notify_user<T: Serialize>(app: &App, user: &str, room: &RoomName, event: &str, data: &T) {
+    app.emit_to_sockets(&sockets_allowed(app, user, room), event, data);
+}
+
+/// The user's sockets on this node whose tokens allow the room.
+pub(crate) fn sockets_allowed(app: &App, user: &str, room: &RoomName) -> Vec<Socket> {
     let mut sockets = app.connections.sockets(user);
     sockets.retain(|socket| {
         socket
             .state::<Session>()
             .is_some_and(|session| session.allows(room))
     });
-    app.emit_to_sockets(&sockets, event, data);
+    sockets
 }

@@ -7,6 +7,7 @@ use roomful_store::ProfileChange;
 
 use crate::{
     app::{App, Context},
+    detached::run_to_completion,
     error::ChatError,
     events::user::{GetUsers, UPDATED, UserProfile, UserProfiles, UserUpdated},
     log::control::Control,
@@ -58,21 +59,19 @@ pub(crate) async fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile)
         return;
     }
     let (app, user, issued_at) = (Arc::clone(app), Arc::clone(&claims.user), claims.issued_at);
-    let stored = tokio::spawn(async move {
-        let (name, avatar) = (profile.name.as_deref(), profile.avatar.as_deref());
-        let taken = app
-            .store
-            .take_profile(&user, name, avatar, issued_at.unwrap_or_default())
-            .await;
-        let outcome = match taken {
-            Ok(row) => announce(&app, &user, &row.into()).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "failed to store the profile of a token");
-        }
+    let stored = run_to_completion(async move {
+        take(&app, &user, &profile, issued_at.unwrap_or_default())
+            .await
+            .inspect_err(|error| tracing::warn!(%error, "failed to store the profile of a token"))
     });
     drop(stored.await);
+}
+
+/// Stores and shows the profile of a token that was issued at this time.
+async fn take(app: &App, user: &UserId, profile: &Profile, issued_at: i64) -> Result<(), ChatError> {
+    let (name, avatar) = (profile.name.as_deref(), profile.avatar.as_deref());
+    let row = app.store.take_profile(user, name, avatar, issued_at).await?;
+    announce(app, user, &row.into()).await
 }
 
 /// Changes a profile for the backend.

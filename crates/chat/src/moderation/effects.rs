@@ -44,12 +44,12 @@ pub(crate) async fn notify_concerned(app: &App, room: Option<&Room>, notice: &An
     // Not through the room: a ban takes the user out of it at the same time.
     if *to_user {
         let name = notice.room.as_deref().and_then(|name| RoomName::new(name).ok());
-        for socket in app.connections.sockets(concerned) {
-            let session = socket.state::<Session>();
-            let may_know = |name| session.is_some_and(|session| session.allows(name));
-            if name.as_ref().is_none_or(may_know) {
-                socket.send_prepared(&frame.event, Class::Durable);
-            }
+        let sockets = match &name {
+            Some(name) => membership::sockets_allowed(app, concerned, name),
+            None => app.connections.sockets(concerned),
+        };
+        for socket in sockets {
+            socket.send_prepared(&frame.event, Class::Durable);
         }
     }
     if let Some(room) = room {

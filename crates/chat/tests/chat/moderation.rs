@@ -20,7 +20,12 @@ async fn lobby() -> (Server, [SioClient; 4]) {
     (server, clients.try_into().ok().unwrap())
 }
 
-async fn moderate(client: &SioClient, action: &str, more: Value) -> Result<Value, roomful_testkit::Error> {
+/// Acts in the room `lobby`; `more` has further fields.
+pub(crate) async fn moderate(
+    client: &SioClient,
+    action: &str,
+    more: Value,
+) -> Result<Value, roomful_testkit::Error> {
     let mut ask = json!({ "room": "lobby", "action": action });
     for (field, value) in more.as_object().unwrap() {
         ask[field] = value.clone();

@@ -6,7 +6,10 @@ use roomful_store::{Options, Retention, Role};
 use roomful_testkit::{SioClient, token};
 use serde_json::{Value, json};
 
-use crate::fixture::{SECRET, START, Server, claims, ok, send, seqs, settle};
+use crate::{
+    fixture::{SECRET, START, Server, claims, ok, send, seqs, settle},
+    moderation::moderate,
+};
 
 /// The private id and offset that a reconnecting client presents.
 fn auth(claims: &Value, claim: &Value) -> Value {
@@ -569,17 +572,10 @@ async fn a_recovered_session_learns_what_it_may_do_after_acts_that_it_missed() {
         .put_member("lobby", "mona", Some(Role::Moderator))
         .await
         .unwrap();
-    let moderate = async |more: Value| {
-        let mut ask = json!({ "room": "lobby" });
-        ask.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        ok(mona.call("chat:moderate", &ask).await);
-    };
     let bob = server.joined("bob", "lobby").await;
     let (claim, _) = lose(&server, bob).await;
-    moderate(json!({ "action": "freeze" })).await;
-    moderate(json!({ "action": "mute", "userId": "bob" })).await;
+    ok(moderate(&mona, "freeze", json!({})).await);
+    ok(moderate(&mona, "mute", json!({ "userId": "bob" })).await);
     let (bob, recovered) = come_back(&server, "bob", &claim).await;
     assert!(recovered);
     let state = bob.next_event("chat:room_state").await.unwrap();
@@ -590,7 +586,7 @@ async fn a_recovered_session_learns_what_it_may_do_after_acts_that_it_missed() {
     settle(&bob).await;
 
     // An event after these acts carries an offset behind them, so a second recovery has nothing to tell.
-    moderate(json!({ "action": "unfreeze" })).await;
+    ok(moderate(&mona, "unfreeze", json!({})).await);
     send(&mona, "lobby", "seen").await;
     bob.next_event("chat:receive_message").await.unwrap();
     let (claim, _) = lose(&server, bob).await;

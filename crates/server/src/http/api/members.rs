@@ -109,8 +109,8 @@ pub(super) async fn list(
     let next = cut(&mut rows, limit, |row| &row.user_id);
     let profiles = chat.profiles(rows.iter().map(|row| &*row.user_id)).await?;
     let named = |row: MemberRow| {
-        let profile = profiles.get(&*row.user_id).cloned();
-        Member::new(row, profile.as_deref())
+        let profile = profiles.get(&*row.user_id).map(AsRef::as_ref);
+        Member::new(row, profile)
     };
     let members = rows.into_iter().map(named).collect();
     Ok(Json(Members { members, next }))
