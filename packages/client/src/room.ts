@@ -580,9 +580,12 @@ export class Room extends ObservableStore<RoomSnapshot> {
     return this.#options.request("chat:join", { room: this.name, ...since });
   }
 
+  /** Shows the user's mark and counts wherever they appear. */
   #took({ readSeq, unread, mentions }: ReadMarks): void {
     this.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
-    this.#hasRead({ readSeq, unread, mentions });
+    this.#options.counted({ readSeq, unread, mentions });
+    const me = this.#options.userId();
+    if (me !== undefined && this.#members.mark(me, readSeq)) this.#publishMembers();
   }
 
   /**
@@ -602,13 +605,6 @@ export class Room extends ObservableStore<RoomSnapshot> {
     } catch {
       // The next mark or join answers them, too.
     }
-  }
-
-  /** Shows the user's mark and counts wherever they appear. */
-  #hasRead(marks: ReadMarks): void {
-    this.#options.counted(marks);
-    const me = this.#options.userId();
-    if (me !== undefined && this.#members.mark(me, marks.readSeq)) this.#publishMembers();
   }
 
   #retryLater(error: Failure): void {
@@ -657,9 +653,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     const laws = this.#log.laws.takeReport();
     try {
       const mark = { room: this.name, seq: this.#readTo, ...(laws && { laws }) };
-      const { readSeq, unread, mentions } = await this.#options.request("chat:message_read", mark);
-      this.patch({ readSeq, unread, mentions });
-      this.#hasRead({ readSeq, unread, mentions });
+      this.#took(await this.#options.request("chat:message_read", mark));
     } catch {
       // The next mark includes this one, and so does the next join's answer.
       if (laws) this.#log.laws.returnReport(laws);

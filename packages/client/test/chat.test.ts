@@ -179,7 +179,7 @@ test("a message that is deleted or edited while the room is open changes the cou
   expect(row()).toMatchObject({ head: 4, lastMessage: { text: "" } });
 });
 
-test("counting anew keeps a user out who has left on another device", async () => {
+test("a new count does not bring back a user after a leave on another device", async () => {
   const name = newRoom();
   const [phone, laptop, bob] = [await joined("ada", name), await joined("ada", name), await joined("bob", name)];
   await bob.room.send({ text: "one" }).sent;
