@@ -132,7 +132,7 @@ async function hook(path, seconds) {
     await done(sender, "chat:join", { room: `free-${n}` });
     senders.push(sender);
   }
-  const beside = (prefix) => async () => {
+  const sendsTo = (prefix) => async () => {
     const end = performance.now() + seconds * 1_000;
     const latencies = await onSchedule(
       ASKED,
@@ -143,10 +143,10 @@ async function hook(path, seconds) {
     const [sent, p99] = [latencies.length / seconds, quantile(latencies, 0.99)];
     console.log(`  beside: ${sent.toFixed(0)} ${prefix} sends a second, p99 ${p99.toFixed(1)} ms`);
   };
-  await phase(server, "(warm-up)", calls, beside("asked"));
+  await phase(server, "(warm-up)", calls, sendsTo("asked"));
   for (let round = 0; round < 3; round++) {
-    await phase(server, "without a hook", calls, beside("free"));
-    await phase(server, "with the hook", calls, beside("asked"));
+    await phase(server, "without a hook", calls, sendsTo("free"));
+    await phase(server, "with the hook", calls, sendsTo("asked"));
   }
   hooks.disconnect();
   return server;
