@@ -59,24 +59,33 @@ impl Profiles {
         self.cache.read().profiles.get(user).cloned()
     }
 
-    /// Replaces a changed profile. A profile from a token alone is not cached for the change: most users
-    /// connect without anybody asking for their profile.
-    pub(crate) fn changed(&self, user: &UserId, profile: &Profile) {
-        let mut cache = self.cache.write();
-        cache.changes += 1;
-        if profile.set_at > 0 || cache.profiles.contains_key(user) {
-            cache.insert(Arc::clone(user), Arc::new(profile.clone()), self.capacity);
-        }
+    /// The number of changes up to now, for [`Self::changed`].
+    pub(crate) fn changes(&self) -> u64 {
+        self.cache.read().changes
     }
 
-    /// Removes the profile of a user that another node has changed.
+    /// Replaces a profile that the store has changed since the number of changes was `before`. If there was
+    /// another change meanwhile, it is unknown which one is newer, and the next call reads the store. A
+    /// profile from a token alone is not cached for the change: most users connect without anybody asking for
+    /// their profile.
+    pub(crate) fn changed(&self, user: &UserId, profile: &Profile, before: u64) {
+        let mut cache = self.cache.write();
+        if cache.changes != before {
+            cache.profiles.swap_remove(user);
+        } else if profile.set_at > 0 || cache.profiles.contains_key(user) {
+            cache.insert(Arc::clone(user), Arc::new(profile.clone()), self.capacity);
+        }
+        cache.changes += 1;
+    }
+
+    /// Removes the profile of a user that was erased, or that another node has changed.
     pub(crate) fn forget(&self, user: &str) {
         let mut cache = self.cache.write();
         cache.changes += 1;
         cache.profiles.swap_remove(user);
     }
 
-    /// Removes all profiles: the store was restored from a backup.
+    /// Removes all profiles: the store was restored from a backup, or this node may have missed changes.
     pub(crate) fn clear(&self) {
         let mut cache = self.cache.write();
         cache.changes += 1;
@@ -102,6 +111,16 @@ impl Profiles {
     pub(crate) async fn one(&self, user: &str) -> Result<Arc<Profile>, ChatError> {
         let mut found = self.of([user]).await?;
         Ok(found.remove(user).unwrap_or_default())
+    }
+
+    /// The profile of one user as the store has it, for the backend: a node that is behind with the log may
+    /// have an old one in the cache.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal`: the store failed.
+    pub(crate) async fn stored(&self, user: &str) -> Result<Profile, ChatError> {
+        let row = self.store.users(&[user.to_owned()]).await?.pop();
+        Ok(row.map(Profile::from).unwrap_or_default())
     }
 
     /// Like [`Self::of`], with the cached profiles only if the store fails: messages without pictures are
@@ -162,6 +181,27 @@ impl Profiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_change_that_others_overtook_is_not_cached() {
+        let data = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", data.path().join("profiles.db").display());
+        let store = roomful_store::open(&url, roomful_store::Options::default()).unwrap();
+        let profiles = Profiles::new(&store, 10);
+        let user = UserId::from("alice");
+        let named = |name: &str| Profile {
+            name: Some(name.into()),
+            set_at: 1,
+            ..Profile::default()
+        };
+        let before = profiles.changes();
+        profiles.changed(&user, &named("Alice"), before);
+        assert_eq!(*profiles.get("alice").unwrap(), named("Alice"));
+        let before = profiles.changes();
+        profiles.forget("alice");
+        profiles.changed(&user, &named("Alice"), before);
+        assert_eq!(profiles.get("alice"), None, "they are erased");
+    }
 
     #[test]
     fn a_full_cache_evicts_the_oldest_profiles() {

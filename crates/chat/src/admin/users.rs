@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use roomful_socket::Socket;
 use roomful_store::{LogPosition, ProfileChange};
 
 use super::user_id;
@@ -80,7 +81,7 @@ impl ChatServer {
         let app = &self.app;
         let user = user_id(user)?;
         let ids = vec![user.to_string()];
-        let profile = app.profiles.one(&user).await?;
+        let profile = app.profiles.stored(&user).await?;
         let mut devices: Vec<_> = sockets_of(app, &user).iter().filter_map(Device::of).collect();
         devices.extend(app.presence.remote_devices(&user).await);
         let state = app
@@ -94,12 +95,12 @@ impl ChatServer {
         };
         let was_here = presence.last_seen.is_some() || !devices.is_empty();
         // The backend may have made them a member, or given them a profile.
-        if !was_here && *profile == Profile::default() && app.store.rooms_of(&user, 1).await?.is_empty() {
+        if !was_here && profile == Profile::default() && app.store.rooms_of(&user, 1).await?.is_empty() {
             return Err(ChatError::NotFound("nobody of this id is known"));
         }
         Ok(UserState {
             presence,
-            profile: Profile::clone(&profile),
+            profile,
             devices,
         })
     }
@@ -109,8 +110,7 @@ impl ChatServer {
     /// # Errors
     /// `invalid_request` for an invalid id.
     pub async fn profile(&self, user: &str) -> Result<Profile, ChatError> {
-        let profile = self.app.profiles.one(&user_id(user)?).await?;
-        Ok(Profile::clone(&profile))
+        self.app.profiles.stored(&user_id(user)?).await
     }
 
     /// The profiles of several users. Users without one may be missing.
@@ -180,6 +180,7 @@ impl ChatServer {
             app.store.revoke(&user, before).await?;
             let serial = app.serials.fetch_add(1, Ordering::SeqCst);
             app.last_revocation.fetch_max(serial, Ordering::SeqCst);
+            app.presence.dismiss(&user, app.clock.now_ms());
             let entry = Control::Revoked {
                 user: user.to_string(),
                 before,
@@ -200,10 +201,16 @@ pub(crate) fn apply_remote_revocation(app: &Arc<App>, user: &str, before: i64, p
         let is_ahead = |at: i64| at > before && session.since < position;
         session.issued_at().is_none_or(|at| at < before || is_ahead(at))
     };
-    let sockets = sockets_of(app, user).into_iter();
-    let sessions = sockets.filter_map(|socket| socket.state::<Session>());
-    let dates = sessions.filter(|session| is_void(session));
+    let sockets = sockets_of(app, user);
+    let sessions = || sockets.iter().filter_map(Socket::state::<Session>);
+    let all_void = sessions().all(|session| is_void(&session));
+    let dates = sessions().filter(|session| is_void(session));
     let latest = dates.filter_map(|session| session.issued_at()).max();
+    if all_void {
+        // Not later than the revocation: the store takes nothing newer about an erased user.
+        app.presence
+            .dismiss(&user.into(), app.clock.now_ms().min(before - 1));
+    }
     close_sockets(app, user, SessionEnded::REVOKED, is_void);
     if let Some(latest) = latest.filter(|latest| *latest >= before) {
         let (app, user) = (Arc::clone(app), user.to_owned());

@@ -28,6 +28,7 @@ impl NodeEvents for App {
     }
 
     fn lease_lost(&self) -> u64 {
+        self.profiles.clear();
         let mut clients = 0;
         for socket in self.namespace.sockets() {
             socket.close(Reason::ForcedClose);

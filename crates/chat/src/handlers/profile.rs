@@ -70,8 +70,9 @@ pub(crate) async fn adopt(app: &Arc<App>, claims: &mut Claims, stored: &Profile)
 /// Stores and shows the profile of a token that was issued at this time.
 async fn take(app: &App, user: &UserId, profile: &Profile, issued_at: i64) -> Result<(), ChatError> {
     let (name, avatar) = (profile.name.as_deref(), profile.avatar.as_deref());
+    let before = app.profiles.changes();
     let row = app.store.take_profile(user, name, avatar, issued_at).await?;
-    announce(app, user, &row.into()).await
+    announce(app, user, &row.into(), before).await
 }
 
 /// Changes a profile for the backend.
@@ -79,9 +80,10 @@ async fn take(app: &App, user: &UserId, profile: &Profile, issued_at: i64) -> Re
 /// # Errors
 /// `unavailable`, `internal`: the store failed, or it is unknown whether the other nodes learn of it.
 pub(crate) async fn set(app: &App, user: &UserId, change: &ProfileChange) -> Result<Profile, ChatError> {
+    let before = app.profiles.changes();
     let row = app.store.put_profile(user, change, app.clock.now_ms()).await?;
     let profile = Profile::from(row);
-    announce(app, user, &profile).await?;
+    announce(app, user, &profile, before).await?;
     Ok(profile)
 }
 
@@ -94,8 +96,9 @@ pub(crate) async fn erased(app: &App, user: &UserId, at: i64) -> Result<(), Chat
     show(app, user, &Profile::default(), at).await
 }
 
-/// Shows a profile on all nodes.
-async fn announce(app: &App, user: &UserId, profile: &Profile) -> Result<(), ChatError> {
+/// Shows a profile on all nodes. It was stored since the number of changes was `before`.
+async fn announce(app: &App, user: &UserId, profile: &Profile, before: u64) -> Result<(), ChatError> {
+    app.profiles.changed(user, profile, before);
     let at = app.clock.now_ms();
     show(app, user, profile, at).await?;
     if let Some(cluster) = &app.cluster {
@@ -118,7 +121,6 @@ pub(crate) async fn apply_remote_profile(app: &App, user: UserId, at: i64) {
 
 /// Shows a new profile on this node: in the user's sessions, and to all users who share a room with them.
 async fn show(app: &App, user: &UserId, profile: &Profile, at: i64) -> Result<(), ChatError> {
-    app.profiles.changed(user, profile);
     let mut sockets = app.connections.sockets(user);
     for session in sockets.iter().filter_map(Socket::state::<Session>) {
         session.set_profile(profile);

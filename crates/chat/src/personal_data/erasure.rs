@@ -29,6 +29,7 @@ use crate::{
     middleware::auth::next_second,
     moderation::delete_messages,
     room::Room,
+    session::Session,
     types::{RoomName, UserId},
 };
 
@@ -167,7 +168,14 @@ async fn carry_out(app: &Arc<App>, erasure: &Erasure) -> Result<(), ChatError> {
     let user = UserId::from(&*erasure.user_id);
     let serial = app.serials.fetch_add(1, Ordering::SeqCst);
     app.last_revocation.fetch_max(serial, Ordering::SeqCst);
+    app.presence
+        .dismiss(&user, app.clock.now_ms().min(erasure.before - 1));
     send_away_here(app, &user, SessionEnded::REVOKED).await?;
+    // What their handlers still store is erased with the rest. Sessions with new tokens stay.
+    let is_revoked = |session: Arc<Session>| session.serial < serial;
+    app.connections
+        .none_left(&user, |socket| socket.state().is_some_and(is_revoked))
+        .await;
     let revoked = Control::Revoked {
         user: user.to_string(),
         before: erasure.before,

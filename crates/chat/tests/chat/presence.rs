@@ -1,5 +1,6 @@
 //! Presence as other users see it.
 
+use roomful_chat::ChatError;
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
@@ -52,6 +53,32 @@ async fn online_is_announced_once_and_offline_after_the_grace_period() {
         .call("presence:subscribe", &json!({ "users": ["bob"] }))
         .await);
     assert_eq!(state["users"][0]["status"], "offline");
+}
+
+#[tokio::test]
+async fn a_revoked_or_erased_user_is_offline_without_a_grace() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let _bob = server.joined("bob", "lobby").await;
+    let carol = server.joined("carol", "lobby").await;
+    carol.abort().await;
+    while server.chat.stats().connections > 2 {
+        tokio::task::yield_now().await;
+    }
+    assert!(alice.drain("presence:offline").is_empty());
+    // One has a connection, of the other only the grace is left.
+    for user in ["bob", "carol"] {
+        server.chat.revoke_user(user).await.unwrap();
+        let gone = alice.next_event("presence:offline").await.unwrap();
+        assert_eq!(gone, json!({ "userId": user, "lastSeen": START }));
+    }
+
+    let _dave = server.joined("dave", "lobby").await;
+    server.chat.erase_user("dave", true).await.unwrap();
+    let gone = alice.next_event("presence:offline").await.unwrap();
+    assert_eq!(gone["userId"], "dave");
+    let unknown = server.chat.user("dave").await;
+    assert!(matches!(unknown, Err(ChatError::NotFound(_))), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -245,6 +245,14 @@ impl PresenceServer {
         self.alarm.moved(was_next, tracker.next_deadline());
     }
 
+    /// The server ends the user's sessions here for good, at `at`: they go offline without a grace.
+    pub(crate) fn dismiss(&self, user: &UserId, at: i64) {
+        let mut tracker = self.tracker.lock();
+        let was_next = tracker.next_deadline();
+        tracker.dismiss(user, at, self.clock.monotonic_ms());
+        self.alarm.moved(was_next, tracker.next_deadline());
+    }
+
     /// The sockets of others in these rooms, without those of rooms that are too large for announcements.
     pub(crate) fn sockets_in(&self, user: &UserId, rooms: &[RoomId]) -> Vec<Socket> {
         self.recipients.in_rooms(user, rooms).into_values().collect()

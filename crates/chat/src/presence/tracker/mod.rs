@@ -21,6 +21,9 @@ struct OnlineUser<R> {
     gone_at: Option<i64>,
     /// The monotonic time at which the grace ends, if it runs.
     grace_ends: Option<i64>,
+    /// When the server ended all sessions of the user for good, if no session has begun since. No grace
+    /// follows.
+    dismissed_at: Option<i64>,
     rooms: Vec<R>,
     choice: Choice,
     /// When others last saw the user; `None` while they show.
@@ -86,6 +89,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             entry.sessions = entry.sessions.saturating_add(1);
             entry.name = name.or_else(|| entry.name.take());
             entry.gone_at = None;
+            entry.dismissed_at = None;
             if let Some(grace_ends) = entry.grace_ends.take() {
                 self.leaving.clear(grace_ends, user);
             }
@@ -96,6 +100,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             sessions: 1,
             gone_at: None,
             grace_ends: None,
+            dismissed_at: None,
             rooms: Vec::new(),
             hidden_since: recalled.last_seen.filter(|_| !recalled.choice.shows()),
             choice: recalled.choice,
@@ -119,10 +124,29 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         };
         entry.sessions = entry.sessions.saturating_sub(1);
         if entry.sessions == 0 && entry.gone_at.is_none() {
-            let grace_ends = now.saturating_add(self.grace_ms);
-            entry.gone_at = Some(wall_now);
+            let grace_ms = if entry.dismissed_at.is_some() {
+                0
+            } else {
+                self.grace_ms
+            };
+            let grace_ends = now.saturating_add(grace_ms);
+            entry.gone_at = Some(entry.dismissed_at.unwrap_or(wall_now));
             entry.grace_ends = Some(grace_ends);
             self.leaving.set(grace_ends, Arc::clone(user));
+        }
+    }
+
+    /// The server ends all sessions of `user` for good, at `wall_at` for others. The user goes offline with
+    /// the last of them, or now if only the grace is left.
+    pub fn dismiss(&mut self, user: &UserId, wall_at: i64, now: i64) {
+        let Some(entry) = self.users.get_mut(user) else {
+            return;
+        };
+        entry.dismissed_at = Some(wall_at);
+        if let Some(grace_ends) = &mut entry.grace_ends {
+            self.leaving.clear(*grace_ends, user);
+            self.leaving.set(now, Arc::clone(user));
+            *grace_ends = now;
         }
     }
 

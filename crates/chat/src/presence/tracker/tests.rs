@@ -40,6 +40,44 @@ fn a_user_goes_offline_with_the_last_device_and_was_last_seen_then() {
     assert!(presence.is_empty());
 }
 
+#[test]
+fn a_dismissed_user_goes_offline_with_the_last_session() {
+    let mut presence = PresenceTracker::<u8>::new(5_000);
+    arrive(&mut presence, "a");
+    arrive(&mut presence, "a");
+    presence.dismiss(&user("a"), 1_000, 1_000);
+    presence.disconnect(&user("a"), 2_000, 2_000);
+    assert!(presence.tick(2_000).is_empty());
+    presence.disconnect(&user("a"), 3_000, 3_000);
+    let gone = presence.tick(3_000).remove(0);
+    assert_eq!(gone.last.gone_at, Some(1_000), "others saw them until then");
+}
+
+#[test]
+fn a_dismissal_ends_the_grace() {
+    let mut presence = PresenceTracker::<u8>::new(5_000);
+    arrive(&mut presence, "a");
+    presence.disconnect(&user("a"), 1_000, 1_000);
+    presence.dismiss(&user("a"), 2_000, 2_000);
+    assert_eq!(presence.next_deadline(), Some(2_000));
+    let gone = presence.tick(2_000).remove(0);
+    assert_eq!((gone.last.gone_at, presence.next_deadline()), (Some(1_000), None));
+    presence.dismiss(&user("a"), 3_000, 3_000);
+    assert!(presence.is_empty());
+}
+
+#[test]
+fn a_session_after_a_dismissal_has_a_grace_again() {
+    let mut presence = PresenceTracker::<u8>::new(5_000);
+    arrive(&mut presence, "a");
+    presence.dismiss(&user("a"), 1_000, 1_000);
+    arrive(&mut presence, "a");
+    presence.disconnect(&user("a"), 2_000, 2_000);
+    presence.disconnect(&user("a"), 2_000, 2_000);
+    assert!(presence.tick(6_999).is_empty());
+    assert_eq!(presence.tick(7_000).remove(0).last.gone_at, Some(2_000));
+}
+
 /// A user with this earlier choice connects.
 fn come(presence: &mut PresenceTracker<u8>, name: &str, status: ChosenStatus, last_seen: i64) -> bool {
     let recalled = Recalled {
