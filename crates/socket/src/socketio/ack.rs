@@ -9,11 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
 
 use super::{Socket, emit_error::EmitError};
-use crate::{
-    id::SocketId,
-    outbox::{Class, Sent},
-    prepared::Prepared,
-};
+use crate::{id::SocketId, outbox::Sent, prepared::Prepared};
 
 /// Answers one event of a client. If dropped, the client runs into its own time-out.
 #[derive(Debug)]
@@ -29,7 +25,7 @@ impl AckSender {
     /// The value cannot be converted to JSON.
     pub fn send<T: Serialize + ?Sized>(self, value: &T) -> Result<Sent, EmitError> {
         match Prepared::ack_one(self.socket.namespace().name(), self.id, value) {
-            Ok(answer) => Ok(self.socket.send_prepared(&answer, Class::Durable)),
+            Ok(answer) => Ok(self.socket.answer(&answer)),
             // Values with attachments need a payload.
             Err(_) => Ok(self.send_payload(&Payload::one(value)?)),
         }
@@ -46,7 +42,7 @@ impl AckSender {
     /// Answers with any number of values, including binary ones.
     pub fn send_payload(self, payload: &Payload) -> Sent {
         let answer = Prepared::ack(self.socket.namespace().name(), self.id, payload);
-        self.socket.send_prepared(&answer, Class::Durable)
+        self.socket.answer(&answer)
     }
 }
 
