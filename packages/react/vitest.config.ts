@@ -8,9 +8,9 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
     fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    // Only a failing test waits that long; a busy machine needs more than the default of a second.
-    expect: { poll: { timeout: 20_000 } },
+    // Only a failing test waits that long. A busy machine needs far more than an idle one.
+    testTimeout: 240_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 });

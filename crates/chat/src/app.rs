@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
     middleware::{auth, connection_gate::ConnectionGate, rate_limit::RateLimiters},
     notifications::server::NotificationServer,
+    personal_data::compaction::Compaction,
     presence::server::PresenceServer,
     profiles::Profiles,
     recovery::registry::SessionRegistry,
@@ -95,6 +96,7 @@ pub(crate) struct App {
     pub(crate) member_lists: KeyedMutex,
     /// Held during an erasure, so that two never meet in the same rows.
     pub(crate) erasures: tokio::sync::Mutex<()>,
+    pub(crate) compaction: Compaction,
     /// Notified when an erasure of this node has failed, and is to be resumed.
     pub(crate) erasure_interrupted: tokio::sync::Notify,
     /// When the token of each socket ends, and with it the socket.

@@ -13,7 +13,7 @@ import type { TestRoomful } from "../../testing/src/index.ts";
 export { launch } from "../../client/test/launch.ts";
 
 /** Milliseconds before a wait fails. Only a failing test waits that long. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 /** What to build. */

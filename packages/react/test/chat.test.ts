@@ -194,13 +194,10 @@ describe("scrolling", () => {
 
     // All the way up, everything loads once and in order.
     await expect
-      .poll(
-        async () => {
-          await scroller.evaluate((element) => element.scrollTo(0, 0));
-          return ada.at("message", { seq: 1 }).count();
-        },
-        { timeout: 20_000 },
-      )
+      .poll(async () => {
+        await scroller.evaluate((element) => element.scrollTo(0, 0));
+        return ada.at("message", { seq: 1 }).count();
+      })
       .toBe(1);
     const seqs = await ada
       .at("message")

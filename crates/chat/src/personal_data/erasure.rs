@@ -65,6 +65,8 @@ pub(crate) async fn erase(app: &Arc<App>, user: &UserId, anonymise: bool) -> Res
                 app.erasure_interrupted.notify_one();
                 return Err(error);
             }
+            drop(one_at_a_time);
+            compact(app).await?;
             return Ok(Erased {
                 alias: erasure.alias,
                 revoked_before: erasure.before,
@@ -96,7 +98,7 @@ pub(crate) async fn resume(app: &Arc<App>) {
 async fn resume_all(app: &Arc<App>) -> Result<bool, ChatError> {
     let mut all_done = true;
     for pending in app.store.erasures().await? {
-        let _one_at_a_time = app.erasures.lock().await;
+        let one_at_a_time = app.erasures.lock().await;
         let erasure = Erasure {
             owner: new_run(app),
             ..pending.clone()
@@ -111,6 +113,8 @@ async fn resume_all(app: &Arc<App>) -> Result<bool, ChatError> {
             continue;
         }
         carry_out(app, &erasure).await?;
+        drop(one_at_a_time);
+        compact(app).await?;
         tracing::info!("finished an erasure that was interrupted");
         let change = AuditRecord {
             actor: "server".to_owned(),
@@ -212,14 +216,12 @@ async fn carry_out(app: &Arc<App>, erasure: &Erasure) -> Result<(), ChatError> {
     ] {
         run(app, erasure, step).await?;
     }
-    app.store.end_erasure(erasure).await?;
-    if !app.store.compact().await? {
-        tracing::warn!(
-            "the database file is larger than store.compact_up_to, so unused parts of it may still hold \
-             copies of erased data; stop the server and run VACUUM on the file"
-        );
-    }
-    Ok(())
+    Ok(app.store.end_erasure(erasure).await?)
+}
+
+async fn compact(app: &App) -> Result<(), ChatError> {
+    let compact = async || app.store.compact().await;
+    app.compaction.after_erasure(&app.erasures, compact).await
 }
 
 async fn erase_in_room(

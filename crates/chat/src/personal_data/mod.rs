@@ -1,5 +1,6 @@
 //! Exports and erasures of users.
 
+pub(crate) mod compaction;
 mod erasure;
 mod export;
 
