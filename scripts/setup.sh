@@ -186,7 +186,7 @@ python_packages() {
     e2e/.venv/bin/pip install --quiet --disable-pip-version-check -r e2e/python/requirements.txt
 }
 
-# --- Rust components ------------------------------------------------------------------------------
+# --- Rust components and tools ------------------------------------------------------------------------------
 
 rust_components() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
@@ -196,6 +196,13 @@ rust_components() {
     fi
     say "adding clippy and rustfmt"
     rustup component add clippy rustfmt
+}
+
+# Packs the Debian package, which a test installs. Other systems have no use for it, and it is no reason to stop.
+cargo_deb() {
+    if ! has dpkg || cargo deb --version >/dev/null 2>&1; then return; fi
+    say "installing cargo-deb"
+    cargo install --locked --quiet cargo-deb || say "cargo-deb is not installed, so the test of the Debian package is skipped"
 }
 
 check_toolchains
@@ -216,5 +223,6 @@ lint)
     ;;
 test)
     stamped e2e/.venv/.setup-stamp e2e/python/requirements.txt python_packages
+    cargo_deb
     ;;
 esac
