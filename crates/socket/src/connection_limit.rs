@@ -144,7 +144,9 @@ impl ConnectionTable {
         }
         let is_full = self.limits.total.is_some_and(|max| counts.total >= max);
         let place = if is_full {
-            let place = counts.reserve.insert(self.limits.reserve, client_network(address));
+            let place = counts
+                .reserve
+                .insert(self.limits.reserve, client_network(address));
             Some(place.ok_or(Refused::Total)?)
         } else {
             counts.total += 1;

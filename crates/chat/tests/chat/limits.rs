@@ -106,7 +106,10 @@ async fn a_session_that_ends_frees_its_connection_though_the_transport_stays_ope
     let token = roomful_testkit::token::with_claims(crate::fixture::SECRET, &crate::fixture::claims("alice"));
     let auth = json!({ "token": token });
     let first = server.connect("alice").await;
-    assert!(server.try_connect(&auth).await.is_err(), "the only place is taken");
+    assert!(
+        server.try_connect(&auth).await.is_err(),
+        "the only place is taken"
+    );
     // Leaves the namespace.
     first.send_text("41".to_owned()).await.unwrap();
     let admitted = async { while server.try_connect(&auth).await.is_err() {} };
