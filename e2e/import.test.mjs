@@ -174,6 +174,7 @@ describe("the file", () => {
   test("with a fault is refused as a whole, with the number of the line", async () => {
     const [room] = HEAD;
     const [message, next] = messages(2);
+    const same = ({ id, userId }) => ({ id, userId });
     for (const [lines, what] of [
       [[room, { ...message, text: "" }], /line 2: .*text/],
       [[room, next, message], /line 3: the messages of a room must stand in the order of their times/],
@@ -183,12 +184,21 @@ describe("the file", () => {
       [[room, { ...message, at: "yesterday" }], /line 2: a time must be milliseconds/],
       [[room, { ...message, colour: "red" }], /line 2: unknown field `colour`/],
       [[room, { type: "member", room: "lobby", userId: "" }], /line 2: userId must/],
+      [[room, HEAD[1], { ...HEAD[1], role: "member" }], /line 3: the user has a line for this room/],
+      [[room, { type: "member", room: "hall", userId: "ann" }], /line 2: the room "hall" needs a line/],
+      [[room, message, { ...next, ...same(message) }], /line 3: the user has a message with this id/],
+      [
+        [room, message, { ...next, id: message.id }, { ...HEAD[2], lastRead: message.id }],
+        /the id "old-0" belongs to messages of several users in the room "lobby"/,
+      ],
       ["{", /line 1: /],
       [`"${"x".repeat(1_100_000)}"`, /line 1: is longer than 1 MiB/],
     ]) {
-      const { status, stderr } = site.import(lines);
-      assert.equal(status, 2, stderr);
-      assert.match(stderr, what);
+      for (const flags of [[], ["--check"]]) {
+        const { status, stderr } = site.import(lines, ...flags);
+        assert.equal(status, 2, stderr);
+        assert.match(stderr, what);
+      }
     }
     await site.served(async (server) => assert.deepEqual((await api(server, "rooms")).rooms, []));
   });
@@ -201,6 +211,16 @@ describe("the file", () => {
     assert.match(small.good(lines), expected);
     assert.match(small.good(lines), /0 messages\.\n25 messages are there already.*\n1 messages are older/);
     small.remove();
+  });
+
+  test("may name the last read message of a member that it lacks", () => {
+    const other = new Site();
+    const member = { ...HEAD[2], lastRead: "none" };
+    const lines = [HEAD[0], member, ...messages(2)];
+    const expected = /2 messages\.\n1 members have no read mark, since the file lacks the message/;
+    assert.match(other.good(lines, "--check"), expected);
+    assert.match(other.good(lines), expected);
+    other.remove();
   });
 
   test("waits for the server to stop", async () => {

@@ -1,13 +1,13 @@
 //! The rules on the texts of messages, read from the settings and the files of words.
 
-use std::{
-    fs,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use roomful_chat::{ContentRule, RuleAction};
 
-use crate::config::{Config, ConfigError, RULES};
+use crate::{
+    bounded_file::{self, WORDS_BYTES},
+    config::{Config, ConfigError, RULES},
+};
 
 /// The settings and words of all rules, before they are compiled.
 #[derive(Debug)]
@@ -33,14 +33,14 @@ impl RuleSources {
     /// Reads the files of words.
     ///
     /// # Errors
-    /// A file is missing, unreadable or not UTF-8.
+    /// A file is missing, unreadable, too large or not UTF-8.
     pub(crate) fn read(config: &Config) -> Result<Self, ConfigError> {
         let source = |(index, rule): (usize, &crate::config::Rule)| {
             let number = index + 1;
             let (origin, text, kind) = match (&rule.words_file, &rule.pattern) {
                 (Some(file), _) => {
                     let origin = format!("rule {number}: {}", file.display());
-                    let text = fs::read_to_string(file).map_err(|error| {
+                    let text = bounded_file::read_text(file, WORDS_BYTES).map_err(|error| {
                         let what = "failed to read it; write a UTF-8 file with one word a line";
                         invalid(config, format!("{origin}: {what}: {error}"))
                     })?;

@@ -2,6 +2,7 @@
 //!
 //! It is a library so that two binaries can share it: the shipped one, and the one with planted bugs.
 
+mod bounded_file;
 mod chat;
 mod cli;
 mod clock;

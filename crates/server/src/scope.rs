@@ -68,7 +68,21 @@ pub(crate) enum Needed {
     /// None: every key may make the call.
     Nothing,
     One(Scope),
+    /// Each of several, since the call concerns the data of all of them.
+    Several(&'static [Scope]),
     All,
+}
+
+impl Needed {
+    /// The scopes that a key must have.
+    pub(crate) fn scopes(&self) -> &[Scope] {
+        match self {
+            Self::Nothing => &[],
+            Self::One(scope) => std::slice::from_ref(scope),
+            Self::Several(scopes) => scopes,
+            Self::All => &Scope::ALL,
+        }
+    }
 }
 
 /// The caller: a key with its scopes.
@@ -111,12 +125,8 @@ impl Caller {
     /// # Errors
     /// The scope that it lacks.
     pub(crate) fn check(&self, needed: Needed) -> Result<(), Scope> {
-        let needed = match &needed {
-            Needed::Nothing => &[],
-            Needed::One(scope) => std::slice::from_ref(scope),
-            Needed::All => &Scope::ALL[..],
-        };
-        let missing = needed.iter().find(|scope| !self.scopes.contains(scope));
+        let mut scopes = needed.scopes().iter();
+        let missing = scopes.find(|scope| !self.scopes.contains(scope));
         missing.map_or(Ok(()), |scope| Err(*scope))
     }
 }

@@ -11,6 +11,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
+    bounded_file::{self, SECRET_BYTES},
     config::{Algorithm, AuthKey, Config, ConfigError, MIN_SECRET_BYTES, Origin},
     token::Signer,
 };
@@ -121,7 +122,7 @@ fn load_key(key: &AuthKey, configured: &Origin) -> Result<LoadedKey, ConfigError
     let (material, origin) = match &key.public_key_file {
         Some(path) => {
             let origin = Origin::File(path.clone());
-            let read = fs::read_to_string(path);
+            let read = bounded_file::read_text(path, SECRET_BYTES);
             (
                 read.map_err(|error| ConfigError::layer(origin.clone(), format!("can't be read: {error}")))?,
                 origin,
@@ -142,7 +143,7 @@ fn load_key(key: &AuthKey, configured: &Origin) -> Result<LoadedKey, ConfigError
 
 fn read_generated(path: &Path) -> Result<Option<String>, ConfigError> {
     let wrong = |what: String| ConfigError::layer(Origin::File(path.to_owned()), what);
-    match fs::read_to_string(path) {
+    match bounded_file::read_text(path, SECRET_BYTES) {
         Ok(text) if text.trim().len() >= MIN_SECRET_BYTES => Ok(Some(text.trim().to_owned())),
         Ok(_) => Err(wrong(format!(
             "has less than {MIN_SECRET_BYTES} bytes; delete it, and the server generates a new one"
@@ -182,7 +183,7 @@ fn write_secret(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
     use crate::config::Sources;
@@ -253,6 +254,10 @@ mod tests {
         let config = config(folder.path(), &text);
         let missing = Keys::read(&config).err().unwrap().to_string();
         assert!(missing.contains("key.pem: can't be read"), "{missing}");
+        symlink("/dev/zero", &pem).unwrap();
+        let endless = Keys::read(&config).err().unwrap().to_string();
+        assert!(endless.contains("more than 64 KiB"), "{endless}");
+        fs::remove_file(&pem).unwrap();
         fs::write(&pem, "PEM").unwrap();
         let (keys, generated) = Keys::read_or_generate(&config).unwrap();
         assert_eq!(

@@ -37,8 +37,13 @@ fn secret_of(scope: &str) -> String {
     format!("secret of the key with the scope {scope}")
 }
 
+/// The secret of the key with all scopes but this one.
+fn secret_without(scope: &str) -> String {
+    format!("secret of the key without the scope {scope}")
+}
+
 impl Api {
-    /// A server with one key for each scope, one with two scopes, and one with none.
+    /// A server with one key for each scope and one for all others, one with two scopes, and one with none.
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut keys = String::new();
@@ -51,6 +56,9 @@ impl Api {
         };
         for scope in SCOPES {
             add(&scope.replace(':', "-"), &secret_of(scope), &[scope]);
+            let others: Vec<_> = SCOPES.into_iter().filter(|other| *other != scope).collect();
+            let name = format!("not-{}", scope.replace(':', "-"));
+            add(&name, &secret_without(scope), &others);
         }
         add(
             "support",
@@ -87,9 +95,9 @@ impl Api {
     }
 }
 
-/// Every call of the served description, as method, path below `/api/v1` with names in it, and scope. A call
-/// without a scope is open to every key.
-async fn described_calls(api: &Api) -> Vec<(String, String, Option<String>)> {
+/// Every call of the served description, as method, path below `/api/v1` with names in it, and scopes. A call
+/// without scopes is open to every key.
+async fn described_calls(api: &Api) -> Vec<(String, String, Vec<String>)> {
     let mut client = HttpClient::connect(api.server.addr()).await.unwrap();
     let document = client
         .request("GET", "/api/openapi.json", &[], b"")
@@ -104,39 +112,41 @@ async fn described_calls(api: &Api) -> Vec<(String, String, Option<String>)> {
             .replace("{blocked}", "bob")
             .replace("{id}", "one");
         for (method, call) in item.as_object().unwrap() {
-            let scope = call["security"][0]["key"][0].as_str().map(str::to_owned);
-            calls.push((method.to_uppercase(), path.clone(), scope));
+            let scopes = call["security"][0]["key"].as_array().into_iter().flatten();
+            let scopes = scopes.map(|scope| scope.as_str().unwrap().to_owned()).collect();
+            calls.push((method.to_uppercase(), path.clone(), scopes));
         }
     }
     calls
 }
 
 #[tokio::test]
-async fn every_call_is_open_to_its_scope_and_closed_to_all_others() {
+async fn every_call_is_open_to_its_scopes_and_closed_to_all_others() {
     let api = Api::start().await;
     let calls = described_calls(&api).await;
     assert!(calls.len() >= 34, "{calls:?}");
-    let open: Vec<_> = calls.iter().filter(|(_, _, scope)| scope.is_none()).collect();
-    assert_eq!(open, [&("GET".to_owned(), "/key".to_owned(), None)]);
+    let open: Vec<_> = calls.iter().filter(|(_, _, scopes)| scopes.is_empty()).collect();
+    assert_eq!(open, [&("GET".to_owned(), "/key".to_owned(), Vec::new())]);
     let nothing = "a secret that opens no door";
     let own = api.with_key(nothing, "GET", "/key", &Value::Null).await;
     assert_eq!(own, (200, json!({ "name": "nothing", "scopes": [] })));
     for (method, path, needed) in calls {
-        let Some(needed) = needed else { continue };
+        if needed.is_empty() {
+            continue;
+        }
         assert!(
-            SCOPES.contains(&needed.as_str()),
-            "{method} {path} needs {needed}"
+            needed.iter().all(|scope| SCOPES.contains(&&**scope)),
+            "{method} {path} needs {needed:?}"
         );
         for scope in SCOPES {
-            // A body that no call accepts: with the right scope the call fails later, or has no body.
-            let wrong = json!({ "no such field": 1 });
-            let (status, answer) = api.with_key(&secret_of(scope), &method, &path, &wrong).await;
-            let refused = status == 403 && answer["error"]["code"] == "forbidden";
-            assert_eq!(refused, scope != needed, "{method} {path} with {scope}: {answer}");
-            if refused {
-                let message = answer["error"]["message"].as_str().unwrap();
-                assert!(message.contains(&format!("scope {needed}")), "{message}");
+            let is_needed = needed.iter().any(|needed| needed == scope);
+            let without = refusal(&api, &secret_without(scope), &method, &path).await;
+            assert_eq!(without.is_some(), is_needed, "{method} {path} without {scope}");
+            if let Some(message) = without {
+                assert!(message.contains(&format!("scope {scope}")), "{message}");
             }
+            let alone = refusal(&api, &secret_of(scope), &method, &path).await;
+            assert_eq!(alone.is_none(), needed == [scope], "{method} {path} with {scope}");
         }
         let none = api.with_key(nothing, &method, &path, &json!({})).await;
         assert_eq!(none.0, 403, "{method} {path}: {}", none.1);
@@ -150,6 +160,15 @@ async fn every_call_is_open_to_its_scope_and_closed_to_all_others() {
     assert_eq!(shown, (200, json!({ "sanctions": [] })));
     let unknown = api.with_key(support, "GET", "/nothing", &Value::Null).await;
     assert_eq!(unknown.0, 404);
+}
+
+/// The message of the error if the call refuses the key for its scopes.
+async fn refusal(api: &Api, key: &str, method: &str, path: &str) -> Option<String> {
+    // A body that no call accepts: with the right scopes the call fails later, or has no body.
+    let wrong = json!({ "no such field": 1 });
+    let (status, answer) = api.with_key(key, method, path, &wrong).await;
+    let refused = status == 403 && answer["error"]["code"] == "forbidden";
+    refused.then(|| answer["error"]["message"].as_str().unwrap().to_owned())
 }
 
 /// A method without a scope would be open to keys with all scopes only, and to nobody's knowledge.

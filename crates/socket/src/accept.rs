@@ -30,6 +30,7 @@ use crate::{
     cors::ForwardedHost,
     head_timer::HeadTimer,
     http_stream::HttpStream,
+    reserve::ReservedConnection,
     transfer_deadline::{Pace, TimedBody},
 };
 
@@ -99,8 +100,8 @@ struct Acceptor {
 struct Accepted {
     peer: SocketAddr,
     permit: ConnectionPermit,
-    /// Whether it may only send health checks.
-    reserve: bool,
+    /// Set if it may only send health checks.
+    reserve: Option<Arc<ReservedConnection>>,
     stopped: watch::Receiver<()>,
 }
 
@@ -179,8 +180,8 @@ impl Acceptor {
         // Responses are written in one piece, so Nagle's algorithm only delays them. A failure is harmless.
         let _ = stream.set_nodelay(true);
         let (permit, reserve) = match admission {
-            Admission::Full(permit) => (permit, false),
-            Admission::Reserve(permit) => (permit, true),
+            Admission::Full(permit) => (permit, None),
+            Admission::Reserve(permit, connection) => (permit, Some(connection)),
         };
         let acceptor = Arc::clone(self);
         let accepted = Accepted {
@@ -208,6 +209,7 @@ impl Acceptor {
         let outcome = tokio::select! {
             outcome = tls.accept(stream) => outcome,
             _ = accepted.stopped.changed() => return,
+            () = evicted(accepted.reserve.as_deref()) => return,
         };
         self.handshakes.count(&outcome);
         match outcome {
@@ -233,14 +235,16 @@ impl Acceptor {
             min_rate: limits.min_rate,
             metric_prefix: limits.metric_prefix,
         };
-        let router = if reserve {
-            &limits.reserve_router
-        } else {
-            &self.router
-        }
-        .clone();
+        let router = match &reserve {
+            Some(_) => limits.reserve_router.clone(),
+            None => self.router.clone(),
+        };
+        let asking = reserve.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let router = router.clone();
+            if let Some(connection) = &asking {
+                connection.asked();
+            }
             async move {
                 if !has_one_host(&request) {
                     return Ok(bad_host());
@@ -255,15 +259,14 @@ impl Acceptor {
             }
         });
         let received: Arc<AtomicU64> = Arc::default();
-        let idle = if reserve {
-            Duration::ZERO
-        } else {
-            limits.keep_alive
+        let idle = match &reserve {
+            Some(_) => Duration::ZERO,
+            None => limits.keep_alive,
         };
         let timer = HeadTimer::new(Arc::clone(&received), limits.header_timeout, idle);
         let stream = HttpStream::new(stream, permit, received, pace);
         let connection = http1::Builder::clone(&self.http)
-            .keep_alive(!reserve)
+            .keep_alive(reserve.is_none())
             .timer(timer)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
@@ -274,12 +277,22 @@ impl Acceptor {
                 connection.as_mut().graceful_shutdown();
                 timeout(limits.shutdown_timeout, connection).await.ok()
             }
+            () = evicted(reserve.as_deref()) => return,
         };
         match outcome {
             Some(Ok(())) => {}
             Some(Err(error)) => tracing::debug!(%error, "HTTP connection ended"),
             None => tracing::debug!(%peer, "closed a slow HTTP connection at shutdown"),
         }
+    }
+}
+
+/// Completes when a newer connection has taken this one's place in the reserve. Connections that count in the
+/// total never lose their place.
+async fn evicted(connection: Option<&ReservedConnection>) {
+    match connection {
+        Some(connection) => connection.evicted().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -12,7 +12,10 @@ use metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::throttled_log::ThrottledLog;
+use crate::{
+    reserve::{Place, Reserve, ReservedConnection},
+    throttled_log::ThrottledLog,
+};
 
 /// How often a log line about refused connections may appear.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -51,14 +54,14 @@ pub(crate) struct ConnectionTable {
     limits: ConnectionLimits,
     counts: Mutex<Counts>,
     open: Gauge,
-    refused: [Counter; 3],
+    refused: [Counter; 4],
     refused_log: ThrottledLog,
 }
 
 #[derive(Default)]
 struct Counts {
     total: usize,
-    reserve: usize,
+    reserve: Reserve,
     networks: HashMap<Network, usize>,
 }
 
@@ -73,8 +76,9 @@ enum Network {
 pub(crate) enum Admission {
     /// The connection may send any request.
     Full(ConnectionPermit),
-    /// The total is reached. The connection may only send health checks.
-    Reserve(ConnectionPermit),
+    /// The total is reached. The connection may only send health checks, and another connection may take its
+    /// place until it does.
+    Reserve(ConnectionPermit, Arc<ReservedConnection>),
 }
 
 /// Which limit refused a connection.
@@ -83,6 +87,8 @@ pub(crate) enum Refused {
     Total,
     Address,
     Site,
+    /// The connection had a place in the reserve, sent no request, and a newer connection took the place.
+    Evicted,
 }
 
 /// The count of one open connection. Dropping it makes room for another.
@@ -90,12 +96,13 @@ pub(crate) struct ConnectionPermit {
     table: Arc<ConnectionTable>,
     /// `None` for an exempt address.
     address: Option<IpAddr>,
-    from_reserve: bool,
+    /// The number of its place, if it is one of the reserve.
+    place: Option<u64>,
 }
 
 impl ConnectionTable {
     pub(crate) fn new(limits: ConnectionLimits, metric_prefix: &str) -> Arc<Self> {
-        let refused = ["total", "address", "site"].map(
+        let refused = ["total", "address", "site", "evicted"].map(
             |cause| counter!(format!("{metric_prefix}_tcp_connections_refused_total"), "cause" => cause),
         );
         Arc::new(ConnectionTable {
@@ -109,13 +116,16 @@ impl ConnectionTable {
 
     /// Counts a new connection of `address`, or says which limit is reached.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, Refused> {
-        self.try_admit(address).inspect_err(|refused| {
-            self.refused[*refused as usize].increment(1);
-            if let Some(count) = self.refused_log.record(Instant::now()) {
-                let limit = refused.as_str();
-                tracing::warn!(%address, limit, count, "refused connections over a limit");
-            }
-        })
+        self.try_admit(address)
+            .inspect_err(|refused| self.count_refused(*refused, address))
+    }
+
+    fn count_refused(&self, refused: Refused, address: IpAddr) {
+        self.refused[refused as usize].increment(1);
+        if let Some(count) = self.refused_log.record(Instant::now()) {
+            let limit = refused.as_str();
+            tracing::warn!(%address, limit, count, "refused connections over a limit");
+        }
     }
 
     fn try_admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, Refused> {
@@ -132,29 +142,32 @@ impl ConnectionTable {
                 return Err(refused);
             }
         }
-        let from_reserve = self.limits.total.is_some_and(|max| counts.total >= max);
-        if from_reserve {
-            if counts.reserve >= self.limits.reserve {
-                return Err(Refused::Total);
-            }
-            counts.reserve += 1;
+        let is_full = self.limits.total.is_some_and(|max| counts.total >= max);
+        let place = if is_full {
+            let place = counts
+                .reserve
+                .insert(self.limits.reserve, client_network(address));
+            Some(place.ok_or(Refused::Total)?)
         } else {
             counts.total += 1;
-        }
+            None
+        };
         for (network, ..) in self.network_limits(counted).into_iter().flatten() {
             *counts.networks.entry(network).or_default() += 1;
         }
         drop(counts);
         self.open.increment(1);
+        if place.as_ref().is_some_and(|place| place.evicts) {
+            self.count_refused(Refused::Evicted, address);
+        }
         let permit = ConnectionPermit {
             table: Arc::clone(self),
             address: counted,
-            from_reserve,
+            place: place.as_ref().map(|place| place.number),
         };
-        Ok(if from_reserve {
-            Admission::Reserve(permit)
-        } else {
-            Admission::Full(permit)
+        Ok(match place {
+            Some(Place { connection, .. }) => Admission::Reserve(permit, connection),
+            None => Admission::Full(permit),
         })
     }
 
@@ -184,6 +197,7 @@ impl Refused {
             Refused::Total => "total",
             Refused::Address => "address",
             Refused::Site => "site",
+            Refused::Evicted => "evicted",
         }
     }
 }
@@ -191,10 +205,9 @@ impl Refused {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.table.counts.lock();
-        if self.from_reserve {
-            counts.reserve -= 1;
-        } else {
-            counts.total -= 1;
+        match self.place {
+            Some(place) => counts.reserve.remove(place),
+            None => counts.total -= 1,
         }
         for (network, ..) in self.table.network_limits(self.address).into_iter().flatten() {
             if let Some(count) = counts.networks.get_mut(&network) {
@@ -272,12 +285,16 @@ mod tests {
         let table = table(limits);
         let first = admit(&table, "192.0.2.1");
         assert!(matches!(first, Ok(Admission::Full(_))));
-        let second = admit(&table, "192.0.2.2");
-        assert!(matches!(second, Ok(Admission::Reserve(_))));
+        let Ok(second @ Admission::Reserve(..)) = admit(&table, "192.0.2.2") else {
+            panic!("the reserve is free");
+        };
+        if let Admission::Reserve(_, connection) = &second {
+            connection.asked();
+        }
         assert_eq!(admit(&table, "192.0.2.3").err(), Some(Refused::Total));
         drop(first);
         assert!(matches!(admit(&table, "192.0.2.3"), Ok(Admission::Full(_))));
         drop(second);
-        assert_eq!(table.counts.lock().reserve, 0);
+        assert!(table.counts.lock().reserve.is_empty());
     }
 }

@@ -140,7 +140,7 @@ mod tests {
         let admission = table
             .admit(Ipv4Addr::LOCALHOST.into())
             .expect("the table is empty");
-        let (Admission::Full(permit) | Admission::Reserve(permit)) = admission;
+        let (Admission::Full(permit) | Admission::Reserve(permit, _)) = admission;
         let (server, client) = duplex(16);
         let pace = Pace {
             grace: GRACE,

@@ -30,6 +30,7 @@ mod node_tag;
 mod outbox;
 mod prepared;
 mod reason;
+mod reserve;
 mod settings;
 mod socketio;
 mod throttled_log;

@@ -96,22 +96,47 @@ async fn upgraded_connections_count_too_and_make_room_when_they_end() {
     while http::get(address, UNKNOWN).await.is_err() {}
 }
 
-#[tokio::test]
-async fn health_checks_use_the_reserve_when_the_total_is_reached() {
+/// A server with its only connection, so others come from the reserve.
+async fn start_full(reserve: usize) -> (SocketAddr, HttpClient) {
     let full = {
-        let mut limits = HttpLimits::default();
+        let mut limits = limits(3_600_000, 3_600_000);
         limits.connections.total = Some(1);
-        limits.connections.reserve = 1;
+        limits.connections.reserve = reserve;
         limits.reserve_router = Router::new().route("/health", get(async || "well"));
         limits
     };
     let address = start(full).await;
     let mut first = HttpClient::connect(address).await.unwrap();
     assert_eq!(first.request("GET", UNKNOWN, &[], b"").await.unwrap().status, 400);
+    (address, first)
+}
+
+#[tokio::test]
+async fn health_checks_use_the_reserve_when_the_total_is_reached() {
+    let (address, _first) = start_full(1).await;
     for _ in 0..3 {
         // Each connection of the reserve ends after its response.
         assert_eq!(until_answered(address, "/health").await, 200);
         assert_eq!(until_answered(address, UNKNOWN).await, 404);
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_do_not_keep_health_checks_out_of_the_reserve() {
+    let (address, _first) = start_full(2).await;
+    let mut silent = Vec::new();
+    for start in [&b""[..], b"GET /hea", b"GET /health HTTP/1.1\r\n", b""] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(start).await.unwrap();
+        silent.push(stream);
+    }
+    for _ in 0..3 {
+        assert_eq!(http::get(address, "/health").await.unwrap().status, 200);
+    }
+    // The later ones took the places of the first two.
+    for mut stream in silent.into_iter().take(2) {
+        let closed = timeout(PATIENCE, stream.read(&mut [0])).await.unwrap();
+        assert!(matches!(closed, Ok(0) | Err(_)));
     }
 }
 

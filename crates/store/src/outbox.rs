@@ -270,6 +270,9 @@ pub struct OutboxCount {
     pub oldest_at: i64,
 }
 
+/// Records that one commit of a replay makes due at most, since other writes wait meanwhile.
+pub(crate) const REPLAY_BATCH: u32 = 512;
+
 /// Which dead records to try again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replay {
@@ -482,7 +485,8 @@ pub trait Outbox: Send + Sync {
     /// The records about a message, oldest first, `limit` at most.
     async fn records_of(&self, room: RoomId, seq: u64, limit: u32) -> Result<Vec<Record>, StoreError>;
 
-    /// Makes records due at `now` and resets their attempts. Returns how many.
+    /// Makes records due at `now` and resets their attempts, in small commits. Returns how many. Leaves out
+    /// records that die after the call started.
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError>;
 
     /// Number and size of the records, by sink and state.

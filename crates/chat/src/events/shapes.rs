@@ -16,15 +16,65 @@ use crate::types::{
 
 /// The most entries, and the most violations of one law, in one report of a client.
 pub(super) const MOST_REPORTED: u64 = 1_000_000;
+/// The characters of `names::is_control`, for a class in a pattern. ECMAScript and Python share no syntax for
+/// properties such as `\p{Cc}`.
+macro_rules! control {
+    () => {
+        r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+    };
+}
+
+/// White space, for a class in a pattern.
+macro_rules! white_space {
+    () => {
+        r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+    };
+}
+
+/// The characters of `names::is_ignorable`, for a class in a pattern. The two share no escape for characters
+/// beyond U+FFFF either, so these stand for themselves.
+macro_rules! ignorable {
+    () => {
+        concat!(
+            r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f",
+            r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8",
+            "\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}"
+        )
+    };
+}
+
+/// The end of the text. In Python, `$` also stands before a newline at the end.
+macro_rules! end {
+    () => {
+        r"(?![\s\S])"
+    };
+}
+
 /// No control characters and no line separators.
-const PRINTABLE: &str = r"^[^\p{Cc}\u2028\u2029]*$";
+const PRINTABLE: &str = concat!("^[^", control!(), "]*", end!());
 /// The same, with at least one visible character.
-const VISIBLE: &str =
-    r"^(?=.*[^\p{White_Space}\p{Default_Ignorable_Code_Point}\u2800])[^\p{Cc}\u2028\u2029]*$";
+const VISIBLE: &str = concat!(
+    "^(?=.*[^",
+    white_space!(),
+    ignorable!(),
+    "])[^",
+    control!(),
+    "]*",
+    end!()
+);
 /// The same, without white space at either end.
 const ROOM: &str = concat!(
-    r"^(?!\p{White_Space})(?=.*[^\p{White_Space}\p{Default_Ignorable_Code_Point}\u2800])",
-    r"[^\p{Cc}\u2028\u2029]*(?<!\p{White_Space})$"
+    "^(?![",
+    white_space!(),
+    "])(?=.*[^",
+    white_space!(),
+    ignorable!(),
+    "])[^",
+    control!(),
+    "]*(?<![",
+    white_space!(),
+    "])",
+    end!()
 );
 
 /// Defines a named schema that stands for a field's type in `#[schemars(with = "…")]`.
@@ -129,5 +179,45 @@ impl JsonSchema for RoomName {
             "description": "The name of a room.",
             "type": "string", "minLength": 1, "x-maxBytes": ROOM_NAME_BYTES, "pattern": ROOM
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+
+    use super::*;
+    use crate::{
+        events::contract::{asyncapi, json_schema},
+        types::names::{check_id, is_ignorable},
+    };
+
+    /// Whether a character is in a class.
+    fn class(characters: &str) -> impl Fn(char) -> bool {
+        let class = Regex::new(&format!("^[{characters}]$")).unwrap();
+        move |c| class.is_match(c.encode_utf8(&mut [0; 4]))
+    }
+
+    #[test]
+    fn the_classes_of_the_patterns_are_those_of_the_checks() {
+        let (control, white_space, ignorable) =
+            (class(control!()), class(white_space!()), class(ignorable!()));
+        for c in '\0'..=char::MAX {
+            let is_control = check_id(c.encode_utf8(&mut [0; 4])).is_err();
+            assert_eq!(control(c), is_control, "{c:?}");
+            assert_eq!(white_space(c), c.is_whitespace(), "{c:?}");
+            assert_eq!(ignorable(c), is_ignorable(c), "{c:?}");
+        }
+    }
+
+    /// Python's `re` knows neither `\p{…}` nor `\u{…}`.
+    #[test]
+    fn the_patterns_are_those_of_ecmascript_and_of_python() {
+        for document in [asyncapi(), json_schema()] {
+            for pattern in document.lines().filter(|line| line.contains("\"pattern\":")) {
+                assert!(!pattern.contains(r"\\p"), "{pattern}");
+                assert!(!pattern.contains(r"\\u{"), "{pattern}");
+            }
+        }
     }
 }

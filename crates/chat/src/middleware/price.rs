@@ -17,6 +17,8 @@ const SYNCED_ROOMS: usize = 10;
 const INBOX_ROWS: usize = 25;
 /// Each full 25 users whose presence is looked up cost one token.
 const SUBSCRIBED_USERS: usize = 25;
+/// Each full 10 mentions of a message cost one token: the commit checks each for a block and writes two rows.
+const MENTIONS: usize = 10;
 /// Each full 100 connections that a change of a user's status goes to cost one token.
 const ANNOUNCED: usize = 100;
 /// The size of an entry in an answer without its body, in bytes.
@@ -36,6 +38,7 @@ pub(crate) fn of_event(bytes: usize) -> u32 {
 /// Tokens for the work of a command, in addition to [`of_event`].
 pub(crate) fn of_command(command: &Command) -> u32 {
     match command {
+        Command::Send(send) => tokens(send.draft.mentions.len(), MENTIONS),
         Command::Sync(sync) => tokens(sync.rooms.len(), SYNCED_ROOMS),
         Command::PresenceSubscribe(ask) | Command::PresenceUnsubscribe(ask) => {
             tokens(ask.users.len(), SUBSCRIBED_USERS)
@@ -88,6 +91,7 @@ mod tests {
         for price in [
             format!("| each full {} KiB of its payload | 1 more |", BYTES_IN / 1024),
             format!("each full {} KiB in the answer | 1, paid", BYTES_OUT / 1024),
+            format!("| `chat:send_message`: each full {MENTIONS} mentions | 1 more |"),
             format!("| `chat:sync`: each full {SYNCED_ROOMS} rooms | 1 more |"),
             format!("`user:get`: each full {SUBSCRIBED_USERS} users | 1 more |"),
             format!("each full {SUBSCRIBED_USERS} users whom the user's connections are subscribed to"),
@@ -101,7 +105,7 @@ mod tests {
         let rows = table.lines().filter(|line| line.starts_with("| ")).count();
         assert_eq!(
             rows,
-            1 + 10,
+            1 + 11,
             "a title, and one row for each price and the basic one"
         );
     }

@@ -4,6 +4,7 @@ use roomful_chat::{Rate, admin::Post};
 use roomful_store::{Options, Quotas};
 use roomful_testkit::{Error, PATIENCE};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::fixture::{Server, failed, ok, send};
 
@@ -97,6 +98,23 @@ async fn a_users_connections_are_limited_and_freed_on_disconnect() {
     first.abort().await;
     // The server frees the slot after it noticed the disconnect. No event announces that, so retry.
     while server.try_connect(&auth).await.is_err() {}
+}
+
+#[tokio::test]
+async fn a_session_that_ends_frees_its_connection_though_the_transport_stays_open() {
+    let server = Server::with(|config| config.rates.connections_per_user = 1).await;
+    let token = roomful_testkit::token::with_claims(crate::fixture::SECRET, &crate::fixture::claims("alice"));
+    let auth = json!({ "token": token });
+    let first = server.connect("alice").await;
+    assert!(
+        server.try_connect(&auth).await.is_err(),
+        "the only place is taken"
+    );
+    // Leaves the namespace.
+    first.send_text("41".to_owned()).await.unwrap();
+    let admitted = async { while server.try_connect(&auth).await.is_err() {} };
+    timeout(PATIENCE, admitted).await.unwrap();
+    assert_eq!(first.end(), None, "the transport is open");
 }
 
 #[tokio::test]

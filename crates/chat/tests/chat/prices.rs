@@ -79,6 +79,23 @@ async fn a_large_payload_and_a_large_answer_cost_more() {
 }
 
 #[tokio::test]
+async fn a_message_costs_by_its_mentions() {
+    let server = Server::start().await;
+    let alice = server.joined("alice", "lobby").await;
+    let mention = |count: usize| {
+        let users: Vec<_> = (0..count).map(|i| format!("{i:0128}")).collect();
+        json!({ "room": "lobby", "text": "hi", "mentions": users })
+    };
+    assert_eq!(
+        passes(&alice, "chat:send_message", &mention(50)).await,
+        6,
+        "6 tokens each, after the join"
+    );
+    server.clock.advance(2_000);
+    assert_eq!(passes(&alice, "chat:send_message", &mention(9)).await, 40);
+}
+
+#[tokio::test]
 async fn a_status_costs_by_the_connections_that_get_it() {
     let server = Server::with(|config| {
         config.rates.connects_per_address = Rate::new(1_000, 1_000);

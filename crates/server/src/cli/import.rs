@@ -63,6 +63,7 @@ fn summary(imported: &Imported, check_only: bool) -> String {
         too_many,
         in_use,
         replies,
+        lost_marks,
     } = imported;
     let verb = if check_only { "Would import" } else { "Imported" };
     let mut text = format!("{verb} {rooms} rooms, {members} members and {messages} messages.\n");
@@ -80,6 +81,10 @@ fn summary(imported: &Imported, check_only: bool) -> String {
         (
             *replies,
             "replies have no link, since their message is not imported",
+        ),
+        (
+            *lost_marks,
+            "members have no read mark, since the file lacks the message of their lastRead",
         ),
     ];
     for (count, what) in reasons.into_iter().filter(|(count, _)| *count > 0) {

@@ -9,6 +9,7 @@ use super::{
     origins::Origins,
     secrets,
 };
+use crate::bounded_file::{self, SETTINGS_BYTES};
 
 /// Variables with a short name, and the key that each one sets.
 const SHORT_NAMES: [(&str, &str); 12] = [
@@ -54,7 +55,7 @@ impl Layers {
     /// Merges a TOML file over the settings so far.
     pub(super) fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let origin = Origin::File(path.to_owned());
-        let text = std::fs::read_to_string(path)
+        let text = bounded_file::read_text(path, SETTINGS_BYTES)
             .map_err(|error| ConfigError::layer(origin.clone(), format!("can't be read: {error}")))?;
         let table = parse(&text, &origin)?;
         merge(&mut self.merged, table, "", &mut |key| {

@@ -8,6 +8,7 @@ use super::{
     error::{ConfigError, Origin},
     origins::Origins,
 };
+use crate::bounded_file::{self, SECRET_BYTES};
 
 /// Keys of secrets, and of URLs that may contain one. Each has a variant `<key>_file` that names a file.
 const KEYS: [&str; 9] = [
@@ -164,7 +165,8 @@ fn read_file_key(
 
 /// The content of a secret's file, without the newline that editors and `echo` append.
 fn read(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("failed to read the file: {error}"))?;
+    let text = bounded_file::read_text(path, SECRET_BYTES)
+        .map_err(|error| format!("failed to read the file: {error}"))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err("the file is empty".to_owned());

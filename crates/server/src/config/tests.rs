@@ -445,6 +445,10 @@ fn secrets_are_read_from_files() {
             "api.key: failed to read the file: ",
         ),
         (
+            "[api]\nkey_file = \"/dev/zero\"".to_owned(),
+            "api.key: failed to read the file: it has more than 64 KiB",
+        ),
+        (
             format!("[api]\nkey_file = {:?}", path("empty")),
             "api.key: the file is empty",
         ),

@@ -349,7 +349,8 @@ fn describe_http() {
     for (name, text) in [
         (
             "roomful_tcp_connections_refused_total",
-            "TCP connections refused over a limit, by limit.",
+            "TCP connections refused over a limit, by limit. `evicted`: closed without a request, since a \
+             newer one needed its place in the reserve.",
         ),
         (
             "roomful_http_slow_transfers_total",

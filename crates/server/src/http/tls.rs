@@ -13,7 +13,10 @@ use rustls::{
     },
 };
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    bounded_file::{self, CERTIFICATE_BYTES, SECRET_BYTES},
+    config::{Config, ConfigError},
+};
 
 /// A certificate chain with its key.
 #[derive(PartialEq, Eq)]
@@ -74,8 +77,8 @@ pub(crate) fn read(config: &Config) -> Result<Option<(Pair, ServerConfig)>, Conf
     let wrong =
         |setting: &'static str, what: String| ConfigError::key(config.origins.of(setting), setting, what);
     let chain = read_chain(cert).map_err(|what| wrong("http.tls.cert", what))?;
-    let secret = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| wrong("http.tls.key", unreadable(key, &error, "private key")))?;
+    let secret =
+        read_key(key).map_err(|error| wrong("http.tls.key", unreadable(key, &error, "private key")))?;
     let pair = Pair { chain, key: secret };
     let settings = settings(&pair).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
@@ -91,10 +94,18 @@ pub(crate) fn read(config: &Config) -> Result<Option<(Pair, ServerConfig)>, Conf
     Ok(Some((pair, settings)))
 }
 
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, pem::Error> {
+    let text = bounded_file::read(path, SECRET_BYTES).map_err(pem::Error::Io)?;
+    PrivateKeyDer::from_pem_slice(&text)
+}
+
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let unreadable = |error: pem::Error| unreadable(path, &error, "certificate");
-    let chain = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(unreadable)?;
+    let text = bounded_file::read(path, CERTIFICATE_BYTES);
+    let text = text.map_err(|error| unreadable(pem::Error::Io(error)))?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(unreadable)?;
     if chain.is_empty() {
         return Err(unreadable(pem::Error::NoItemsFound));
     }

@@ -7,10 +7,12 @@
 //! | file | content |
 //! |---|---|
 //! | `record` | the lines of the file |
+//! | `room_ids` | finds equal ids of members and messages |
 //! | `scan` | checks the file; which messages of each room to append |
 //! | `writer` | writes rooms, messages and members |
 
 mod record;
+mod room_ids;
 mod scan;
 mod writer;
 
@@ -49,6 +51,8 @@ pub(crate) struct Imported {
     pub(crate) in_use: u64,
     /// Replies without a link to their message.
     pub(crate) replies: u64,
+    /// Read marks that name a message that the file does not have.
+    pub(crate) lost_marks: u64,
 }
 
 /// Why an import stopped.
@@ -56,6 +60,11 @@ pub(crate) struct Imported {
 pub(crate) enum ImportError {
     #[error("line {line}: {what}")]
     Line { line: u64, what: String },
+    #[error(
+        "the id {id:?} belongs to messages of several users in the room {room:?}, so a replyTo or lastRead \
+         cannot name it; give them different ids"
+    )]
+    Ambiguous { room: String, id: String },
     #[error("failed to read the file: {0}")]
     Read(#[from] io::Error),
     #[error("another process writes to the store; stop the server, and run the import again")]

@@ -10,7 +10,8 @@ use roomful_store::{Page, Range, Retention, RoomRow};
 
 use super::{
     Import, ImportError, Imported,
-    record::{LastRead, Message, Record, Records},
+    record::{LastRead, Member, Message, Record, Records},
+    room_ids::RoomIds,
 };
 
 /// What a file contains.
@@ -29,6 +30,7 @@ pub(super) struct RoomScan {
     pub(super) row: Option<RoomRow>,
     /// The newest message in the store.
     newest: Option<Newest>,
+    ids: RoomIds,
     /// Messages that are young enough.
     pub(super) messages: u64,
     too_old: u64,
@@ -68,15 +70,7 @@ impl Scan {
                         return Err(ImportError::line(line, "the room has a line already"));
                     }
                 }
-                Record::Member(record) => {
-                    scan.room(line, &record.room)?;
-                    scan.members += 1;
-                    check_acting_user_id(&record.user_id)
-                        .map_err(|must| ImportError::line(line, format!("userId {must}")))?;
-                    if let LastRead::Message(id) = record.last_read {
-                        scan.named.insert((record.room, id));
-                    }
-                }
+                Record::Member(record) => scan.member(line, record)?,
                 Record::Message(record) => {
                     scan.messages += 1;
                     if let Some(id) = record.reply_to.clone() {
@@ -86,7 +80,34 @@ impl Scan {
                 }
             }
         }
+        scan.check_named()?;
         Ok(scan)
+    }
+
+    fn member(&mut self, line: u64, member: Member) -> Result<(), ImportError> {
+        self.members += 1;
+        let room = self.room(line, &member.room)?;
+        check_acting_user_id(&member.user_id)
+            .map_err(|must| ImportError::line(line, format!("userId {must}")))?;
+        room.ids
+            .member(&member)
+            .map_err(|what| ImportError::line(line, what))?;
+        if let LastRead::Message(id) = member.last_read {
+            self.named.insert((member.room, id));
+        }
+        Ok(())
+    }
+
+    /// Returns an error if a reply or a read mark names messages of several users.
+    fn check_named(&self) -> Result<(), ImportError> {
+        let is_ambiguous = |(room, id): &&(String, String)| {
+            let room = self.rooms.get(room);
+            room.is_some_and(|room| room.ids.is_ambiguous(id))
+        };
+        match self.named.iter().find(is_ambiguous).cloned() {
+            Some((room, id)) => Err(ImportError::Ambiguous { room, id }),
+            None => Ok(()),
+        }
     }
 
     fn room(&mut self, line: u64, name: &str) -> Result<&mut RoomScan, ImportError> {
@@ -123,6 +144,7 @@ impl RoomScan {
         Ok(Self {
             row,
             newest,
+            ids: RoomIds::default(),
             messages: 0,
             too_old: 0,
             found: None,
@@ -140,6 +162,9 @@ impl RoomScan {
         if message.at > import.now {
             return Err(ImportError::line(line, "the time is in the future"));
         }
+        self.ids
+            .message(&message)
+            .map_err(|what| ImportError::line(line, what))?;
         let client_id = message.client_id(import.limits.client_id_chars);
         let is_newest = self.newest.as_ref().is_some_and(|newest| {
             newest.user_id == message.user_id && newest.client_id.as_deref() == Some(client_id.as_str())
@@ -186,6 +211,7 @@ impl RoomScan {
     /// Adds this room's messages to the figures.
     pub(super) fn count(&self, imported: &mut Imported) {
         imported.too_old += self.too_old;
+        imported.lost_marks += self.ids.lost_marks();
         match self.plan() {
             Plan::After { skip, present, .. } => {
                 imported.messages += self.messages - skip;

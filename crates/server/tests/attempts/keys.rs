@@ -74,6 +74,24 @@ fn neighbouring_scopes() -> Vec<Attempt> {
             FORBIDDEN,
         ),
         with(
+            "users:read exports a user",
+            READS_USERS,
+            "GET /users/ann/export",
+            FORBIDDEN,
+        ),
+        with(
+            "messages:read exports a user",
+            READS_MESSAGES,
+            "GET /users/ann/export",
+            FORBIDDEN,
+        ),
+        with(
+            "users:write erases a user",
+            WRITES_USERS,
+            "DELETE /users/ann?messages=delete",
+            FORBIDDEN,
+        ),
+        with(
             "users:write exports a user",
             WRITES_USERS,
             "GET /users/ann/export",

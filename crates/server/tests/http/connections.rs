@@ -48,6 +48,11 @@ async fn a_full_server_still_answers_health_checks() {
         assert_eq!(page.status, 200);
         held.push(client);
     }
+    // More connections that send nothing than the reserve has places.
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(server.addr()).await.unwrap());
+    }
     assert_eq!(http::get(server.addr(), "/readyz").await.unwrap().status, 200);
     assert_eq!(http::get(server.addr(), "/").await.unwrap().status, 404);
 }

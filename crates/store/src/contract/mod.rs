@@ -140,6 +140,7 @@ macro_rules! store_contract {
             outbox::acknowledgements_are_checked_twice,
             outbox::a_mark_withdraws_pending_records,
             outbox::dead_records_are_replayed,
+            outbox::a_replay_lets_other_writes_pass,
             outbox::recorded_online_users_are_remembered,
             outbox::old_and_surplus_records_are_removed,
             outbox::one_record_names_all_who_have_not_acknowledged,

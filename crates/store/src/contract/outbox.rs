@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use super::{Harness, Outcome, message, room, say};
 use crate::{
     DeliveryCheck, EntryKind, LifecycleEvent, OnlineUser, Options, Outbox, OutboxOptions, OutboxRetention,
     OutboxTrimmed, Outcome as Fate, Record, RecordKind, RecordState, Replay, RoomId, Settled, Sink, Store,
-    StoreError, UndeliveredReport,
+    StoreError, UndeliveredReport, outbox::REPLAY_BATCH,
 };
 
 fn sink(name: &str, kinds: &[RecordKind]) -> Sink {
@@ -358,6 +360,44 @@ pub async fn dead_records_are_replayed(harness: &dyn Harness) -> Outcome {
     assert_eq!(outbox(&store)?.replay(Replay::Dead, 3_000).await?, 1);
     assert_eq!(due(&store, "all").await?.len(), 2);
     Ok(())
+}
+
+pub async fn a_replay_lets_other_writes_pass(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(with(vec![sink("all", &[RecordKind::MessageCreated])]));
+    let room = room(&*store, "a").await?;
+    let records = REPLAY_BATCH * 4 + 1;
+    for _ in 0..records.div_ceil(REPLAY_BATCH) {
+        say(&*store, room.id, "ann", &["hi"; REPLAY_BATCH as usize]).await?;
+    }
+    let outbox = outbox(&store)?;
+    let dead = |record: Record| Settled {
+        n: record.n,
+        outcome: Fate::Dead { error: "no".into() },
+    };
+    let due = outbox.due("all", 1_000_000, records).await?;
+    outbox.settle(due.into_iter().map(dead).collect(), 2_000).await?;
+
+    let mut replay = outbox.replay(Replay::Dead, 3_000);
+    let mut left = Vec::new();
+    // Between two polls, a replay ends at most one commit.
+    let replayed = loop {
+        if let Some(replayed) = (&mut replay).now_or_never() {
+            break replayed?;
+        }
+        say(&*store, room.id, "bob", &["meanwhile"]).await?;
+        left.push(dead_records(outbox).await?);
+    };
+    assert_eq!(replayed, u64::from(records));
+    assert_eq!(dead_records(outbox).await?, 0);
+    left.retain(|left| (1..replayed).contains(left));
+    assert!(!left.is_empty(), "one commit made all records due");
+    Ok(())
+}
+
+async fn dead_records(outbox: &dyn Outbox) -> Result<u64, StoreError> {
+    let counts = outbox.counts().await?;
+    let dead = counts.iter().filter(|count| count.state == RecordState::Dead);
+    Ok(dead.map(|count| count.records).sum())
 }
 
 pub async fn recorded_online_users_are_remembered(harness: &dyn Harness) -> Outcome {

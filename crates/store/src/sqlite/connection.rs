@@ -1,6 +1,6 @@
 //! Connections to the database file: creation, settings and schema.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use refinery::Runner;
 use rusqlite::{
@@ -15,6 +15,12 @@ mod embedded {
 
 /// Prepared statements kept per connection; more than this engine has.
 const CACHED_STATEMENTS: usize = 128;
+
+/// The table in which refinery notes the migrations. Other programs that use it have one, too.
+const MIGRATIONS_TABLE: &str = "refinery_schema_history";
+
+/// Tables that every store has.
+const OUR_TABLES: [&str; 3] = ["rooms", "entries", MIGRATIONS_TABLE];
 
 /// The migrations that lead to the schema of this build.
 pub(super) fn migrations() -> Runner {
@@ -40,10 +46,6 @@ pub(super) fn writer_with(path: &Path, migrations: &Runner) -> Result<Connection
     let mut conn = open_writable(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     let state = schema_of(&conn, migrations).map_err(|error| setup(path, &error))?;
     state.check_upgradable()?;
-    if matches!(state, SchemaState::Missing) && has_tables(&conn).map_err(|error| setup(path, &error))? {
-        let foreign = "it is the database of another program; name another file in store.url";
-        return Err(setup(path, &foreign));
-    }
     migrations
         .run(&mut conn)
         .map_err(|error| setup(path, &format_args!("cannot upgrade its schema: {error}")))?;
@@ -91,14 +93,28 @@ fn schema_of(conn: &Connection, migrations: &Runner) -> rusqlite::Result<SchemaS
     Ok(SchemaState::compare(found, schema::newest(migrations)))
 }
 
-fn has_tables(conn: &Connection) -> rusqlite::Result<bool> {
-    conn.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table'")?
-        .exists([])
+/// Whether the file has tables but not ours. A server that was killed at its first start leaves the table of
+/// the migrations alone.
+fn is_foreign(conn: &Connection) -> rusqlite::Result<bool> {
+    const SQL: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'";
+    let tables: HashSet<String> = conn
+        .prepare(SQL)?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let has = |table: &str| tables.contains(table);
+    let is_new = tables.iter().all(|table| table == MIGRATIONS_TABLE);
+    Ok(!is_new && !OUR_TABLES.into_iter().all(has))
 }
 
 fn open_writable(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| setup(path, &error))?;
+    prepare_any(&conn).map_err(|error| setup(path, &error))?;
+    // Before the first setting that changes the file.
+    if is_foreign(&conn).map_err(|error| setup(path, &error))? {
+        let foreign = "it is the database of another program; name another file in store.url";
+        return Err(setup(path, &foreign));
+    }
     let journal = prepare_writer(&conn).map_err(|error| setup(path, &error))?;
     if journal != "wal" {
         let why = "its file system has no shared memory, which the write-ahead log needs";
@@ -113,9 +129,9 @@ pub(crate) fn is_store(path: &Path) -> Result<bool, StoreError> {
     let count_tables = || -> rusqlite::Result<i64> {
         let conn = Connection::open_with_flags(path, flags)?;
         prepare_any(&conn)?;
-        let sql = "SELECT count(*) FROM sqlite_schema
-            WHERE name IN ('rooms', 'entries', 'refinery_schema_history')";
-        conn.query_row(sql, [], |row| row.get(0))
+        let [rooms, entries, migrations] = OUR_TABLES;
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name IN (?1, ?2, ?3)";
+        conn.query_row(sql, [rooms, entries, migrations], |row| row.get(0))
     };
     match count_tables() {
         Ok(tables) => Ok(tables == 3),
@@ -143,7 +159,6 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
 /// Applies the settings of a writing connection. Returns the journal mode: SQLite keeps the old one if it
 /// cannot change it.
 fn prepare_writer(conn: &Connection) -> rusqlite::Result<String> {
-    prepare_any(conn)?;
     // synchronous = FULL: a commit returns once the log is on disk. With NORMAL, usual for WAL, a power cut
     // would lose acknowledged messages. A checkpoint each 2000 pages (8 MB) keeps the log short at the cost
     // of two syncs. secure_delete: SQLite overwrites deleted content with zeros, so that deleted messages

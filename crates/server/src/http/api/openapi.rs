@@ -17,7 +17,7 @@ use super::{
     audit, blocks, connections, explain, hooks, members, memberships, messages, moderation, notifications,
     own_key, problems::ProblemBody, records, reports, rooms, scopes::scope_of, settings, stats, users,
 };
-use crate::scope::Needed;
+use crate::scope::{Needed, Scope};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,7 +46,7 @@ use crate::scope::Needed;
 )]
 struct Api;
 
-/// Adds the security scheme of the API key, and to each call the scope that it needs.
+/// Adds the security scheme of the API key, and to each call the scopes that it needs.
 struct Key;
 
 impl Modify for Key {
@@ -55,7 +55,7 @@ impl Modify for Key {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
                 "The key from `api.key`, `ROOMFUL_API_KEY` or `api.keys`. \
-                A call names the scope that it needs.",
+                A call names the scopes that it needs.",
             ))
             .build();
         api.components
@@ -64,8 +64,10 @@ impl Modify for Key {
         for (path, item) in &mut api.paths.paths {
             let route = below_version(path);
             for (method, operation) in operations(item) {
-                if let Needed::One(scope) = scope_of(&method, route) {
-                    operation.security = Some(vec![SecurityRequirement::new("key", [scope.name()])]);
+                let needed = scope_of(&method, route);
+                if needed != Needed::Nothing {
+                    let scopes = needed.scopes().iter().copied().map(Scope::name);
+                    operation.security = Some(vec![SecurityRequirement::new("key", scopes)]);
                 }
             }
         }
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_names_its_scope_and_every_scope_is_of_a_call() {
+    fn every_call_names_its_scopes_and_every_scope_is_of_a_call() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let mut described = BTreeSet::new();
         for (path, item) in document["paths"].as_object().unwrap() {
@@ -169,13 +171,12 @@ mod tests {
                 if open_calls().any(|call| call == (&*method.to_uppercase(), &*route)) {
                     continue;
                 }
-                let scope = call["security"][0]["key"][0].as_str();
-                let scope = scope.unwrap_or_else(|| panic!("{method} {path} has no scope"));
-                described.insert((method.to_uppercase(), route, scope.to_owned()));
+                let scopes: Vec<String> = serde_json::from_value(call["security"][0]["key"].clone()).unwrap();
+                described.insert((method.to_uppercase(), route, scopes));
             }
         }
-        let known = calls()
-            .map(|(method, path, scope)| (method.to_owned(), path.to_owned(), scope.name().to_owned()));
+        let names = |needed: Needed| needed.scopes().iter().map(ToString::to_string).collect();
+        let known = calls().map(|(method, path, needed)| (method.to_owned(), path.to_owned(), names(needed)));
         assert_eq!(described, known.collect());
     }
 }

@@ -7,8 +7,22 @@ use crate::scope::{Needed, Scope};
 /// Calls that every key may make.
 const OPEN_CALLS: &[(&str, &str)] = &[("GET", "/key")];
 
-/// Every other call with its scope. A call that is missing here is refused to every key but those with all
-/// scopes.
+/// Calls on everything about a user: what the scopes for users, messages and moderation protect otherwise.
+const PERSONAL_DATA_CALLS: &[(&str, &str, &[Scope])] = &[
+    (
+        "GET",
+        "/users/{user}/export",
+        &[Scope::UsersRead, Scope::MessagesRead, Scope::Moderation],
+    ),
+    (
+        "DELETE",
+        "/users/{user}",
+        &[Scope::UsersWrite, Scope::MessagesWrite, Scope::Moderation],
+    ),
+];
+
+/// Every other call with its scope. A call that is missing in all lists is refused to every key but those
+/// with all scopes.
 const CALLS: &[(&str, &str, Scope)] = &[
     ("GET", "/rooms", Scope::RoomsRead),
     ("GET", "/rooms/{room}", Scope::RoomsRead),
@@ -22,8 +36,6 @@ const CALLS: &[(&str, &str, Scope)] = &[
     ("POST", "/notifications", Scope::NotificationsWrite),
     ("GET", "/users/{user}", Scope::UsersRead),
     ("GET", "/users/{user}/rooms", Scope::UsersRead),
-    ("GET", "/users/{user}/export", Scope::UsersRead),
-    ("DELETE", "/users/{user}", Scope::UsersWrite),
     ("PUT", "/users/{user}", Scope::UsersWrite),
     ("POST", "/users/{user}/disconnect", Scope::UsersWrite),
     ("POST", "/users/{user}/revoke", Scope::UsersWrite),
@@ -69,15 +81,19 @@ pub(super) fn scope_of(method: &Method, path: &str) -> Needed {
     if OPEN_CALLS.contains(&(method, path)) {
         return Needed::Nothing;
     }
-    let call = CALLS
-        .iter()
-        .find(|(known, route, _)| *known == method && *route == path);
-    call.map_or(Needed::All, |(_, _, scope)| Needed::One(*scope))
+    let call = calls().find(|(known, route, _)| *known == method && *route == path);
+    call.map_or(Needed::All, |(_, _, needed)| needed)
 }
 
-#[cfg(test)]
-pub(super) fn calls() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
-    CALLS.iter().copied()
+/// The calls that need scopes.
+pub(super) fn calls() -> impl Iterator<Item = (&'static str, &'static str, Needed)> {
+    let of_one = CALLS
+        .iter()
+        .map(|(method, path, scope)| (*method, *path, Needed::One(*scope)));
+    let of_several = PERSONAL_DATA_CALLS
+        .iter()
+        .map(|(method, path, scopes)| (*method, *path, Needed::Several(scopes)));
+    of_one.chain(of_several)
 }
 
 #[cfg(test)]
@@ -108,16 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_one_scope_may_make_exactly_the_calls_of_that_scope() {
+    fn a_key_may_make_exactly_the_calls_whose_scopes_it_has() {
         for (method, path, needed) in calls() {
             let found = scope_of(&method.parse().unwrap(), path);
-            assert_eq!(found, Needed::One(needed), "{method} {path}");
+            assert_eq!(found, needed, "{method} {path}");
             for scope in Scope::ALL {
-                let key = Caller::new("one", [scope]);
-                let expected = if scope == needed { Ok(()) } else { Err(needed) };
-                assert_eq!(key.check(found), expected, "{method} {path} with {scope}");
+                let others = Scope::ALL.into_iter().filter(|other| *other != scope);
+                let is_needed = needed.scopes().contains(&scope);
+                let expected = if is_needed { Err(scope) } else { Ok(()) };
+                let checked = Caller::new("others", others).check(found);
+                assert_eq!(checked, expected, "{method} {path} without {scope}");
             }
-            assert_eq!(Caller::new("all", Scope::ALL).check(found), Ok(()));
+            let enough = Caller::new("enough", needed.scopes().iter().copied());
+            assert_eq!(enough.check(found), Ok(()));
             assert!(Caller::new("none", []).check(found).is_err());
         }
         assert_eq!(scope_of(&Method::HEAD, "/rooms"), Needed::One(Scope::RoomsRead));

@@ -9,9 +9,9 @@ use super::{
     COLUMNS, records,
 };
 use crate::{
-    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay, RoomId,
+    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, RoomId,
     numbers::Numbered as _,
-    outbox::{EVICTION_ORDER, Measure, excess_by_user},
+    outbox::{EVICTION_ORDER, Measure, REPLAY_BATCH, excess_by_user},
 };
 
 /// Records one commit removes at most.
@@ -58,16 +58,26 @@ pub(super) async fn counts(conn: &Conn) -> Result<Vec<OutboxCount>, Failure> {
     counts.collect()
 }
 
-/// Makes records due again. Returns how many.
-pub(super) async fn again(conn: &Conn, which: &Replay, now: i64) -> Result<u64, Failure> {
-    const DEAD: &str =
-        "UPDATE outbox SET state = 0, attempts = 0, due_at = $1, last_error = NULL WHERE state = 2";
-    const ONE: &str =
+/// When the newest dead record died.
+pub(super) async fn last_death(conn: &Conn) -> Result<Option<i64>, Failure> {
+    const SQL: &str = "SELECT max(due_at) FROM outbox WHERE state = 2";
+    conn.one(SQL, &[]).await?.opt_int(0)
+}
+
+/// Makes records due that died at `until` or before, one commit's worth. Returns how many.
+pub(super) async fn retry_dead(conn: &Conn, until: i64, now: i64) -> Result<u64, Failure> {
+    // Another node may have made a record due since the subquery saw it.
+    const SQL: &str = "UPDATE outbox SET state = 0, attempts = 0, due_at = $1, last_error = NULL
+        WHERE state = 2 AND n IN
+            (SELECT n FROM outbox WHERE state = 2 AND due_at <= $2 ORDER BY due_at LIMIT $3)";
+    conn.run(SQL, &[&now, &until, &i64::from(REPLAY_BATCH)]).await
+}
+
+/// Makes a record due, whatever its state. Returns how many rows it has, one for each sink.
+pub(super) async fn retry(conn: &Conn, id: &String, now: i64) -> Result<u64, Failure> {
+    const SQL: &str =
         "UPDATE outbox SET state = 0, attempts = 0, due_at = $1, last_error = NULL WHERE id = $2";
-    match which {
-        Replay::Dead => conn.run(DEAD, &[&now]).await,
-        Replay::Id(id) => conn.run(ONE, &[&now, id]).await,
-    }
+    conn.run(SQL, &[&now, id]).await
 }
 
 /// Removes old and surplus records, one commit's worth. Also returns whether there may be more.

@@ -15,6 +15,21 @@ impl PostgresStore {
             self.recorded.send_replace(());
         }
     }
+
+    async fn replay_dead(&self, now: i64) -> Result<u64, StoreError> {
+        let last_death = maintenance::last_death(&self.conn().await?).await;
+        let Some(until) = self.checked(last_death)? else {
+            return Ok(0);
+        };
+        let mut total = 0;
+        loop {
+            match self.checked(maintenance::retry_dead(&self.conn().await?, until, now).await)? {
+                0 => return Ok(total),
+                records => total += records,
+            }
+            self.recorded(true);
+        }
+    }
 }
 
 #[async_trait]
@@ -77,9 +92,13 @@ impl Outbox for PostgresStore {
     }
 
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError> {
-        let again = self.checked(maintenance::again(&self.conn().await?, &which, now).await)?;
-        self.recorded(again > 0);
-        Ok(again)
+        let id = match which {
+            Replay::Id(id) => id,
+            Replay::Dead => return self.replay_dead(now).await,
+        };
+        let rows = self.checked(maintenance::retry(&self.conn().await?, &id, now).await)?;
+        self.recorded(rows > 0);
+        Ok(rows)
     }
 
     async fn counts(&self) -> Result<Vec<OutboxCount>, StoreError> {

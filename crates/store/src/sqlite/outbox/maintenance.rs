@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::row::{COLUMNS, fill_recipients, record};
 use crate::{
-    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, Replay, RoomId,
-    outbox::{EVICTION_ORDER, Measure, excess_by_user},
+    OutboxCount, OutboxRetention, OutboxTrimmed, Record, RecordState, RoomId,
+    outbox::{EVICTION_ORDER, Measure, REPLAY_BATCH, excess_by_user},
     sqlite::{batch::Batch, column::Seq, write::Write},
 };
 
@@ -57,24 +57,41 @@ pub(super) fn counts(conn: &Connection) -> rusqlite::Result<Vec<OutboxCount>> {
         .collect()
 }
 
-/// Makes records due again.
+/// When the newest dead record died.
+pub(super) fn last_death(conn: &Connection) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT max(due_at) FROM outbox WHERE state = 2")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Makes records due at a time, one commit's worth. Answers how many.
 pub(super) struct RetryRecords {
-    pub(super) which: Replay,
+    pub(super) which: Retried,
     pub(super) now: i64,
+}
+
+/// Which records a commit makes due.
+pub(super) enum Retried {
+    /// Records that died at this time or before.
+    DeadUntil(i64),
+    /// The record with this id.
+    Id(String),
 }
 
 impl Write for RetryRecords {
     type Answer = u64;
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<u64> {
-        const DEAD: &str =
-            "UPDATE outbox SET state = 0, attempts = 0, due_at = ?1, last_error = NULL WHERE state = 2";
+        const DEAD: &str = "UPDATE outbox SET state = 0, attempts = 0, due_at = ?1, last_error = NULL
+            WHERE n IN (SELECT n FROM outbox WHERE state = 2 AND due_at <= ?2 ORDER BY due_at LIMIT ?3)";
         const ONE: &str =
             "UPDATE outbox SET state = 0, attempts = 0, due_at = ?1, last_error = NULL WHERE id = ?2";
         let conn = batch.conn;
         let rows = match &self.which {
-            Replay::Dead => conn.prepare_cached(DEAD)?.execute([self.now])?,
-            Replay::Id(id) => conn.prepare_cached(ONE)?.execute(params![self.now, id])?,
+            Retried::DeadUntil(until) => {
+                conn.prepare_cached(DEAD)?
+                    .execute(params![self.now, until, REPLAY_BATCH])?
+            }
+            Retried::Id(id) => conn.prepare_cached(ONE)?.execute(params![self.now, id])?,
         };
         batch.recorded |= rows > 0;
         Ok(rows as u64)

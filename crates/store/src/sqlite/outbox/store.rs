@@ -3,11 +3,30 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{delivery, delivery_checks, maintenance};
+use super::{
+    delivery, delivery_checks,
+    maintenance::{self, Retried, RetryRecords},
+};
 use crate::{
     DeliveryCheck, LifecycleEvent, OnlineUser, Outbox, OutboxCount, OutboxRetention, OutboxTrimmed, Record,
     RecordState, Replay, RoomId, Settled, StoreError, UndeliveredReport, sqlite::SqliteStore,
 };
+
+impl SqliteStore {
+    async fn replay_dead(&self, now: i64) -> Result<u64, StoreError> {
+        let Some(until) = self.read(maintenance::last_death).await? else {
+            return Ok(0);
+        };
+        let mut total = 0;
+        loop {
+            let which = Retried::DeadUntil(until);
+            match self.write(RetryRecords { which, now }).await? {
+                0 => return Ok(total),
+                records => total += records,
+            }
+        }
+    }
+}
 
 #[async_trait]
 impl Outbox for SqliteStore {
@@ -60,7 +79,12 @@ impl Outbox for SqliteStore {
     }
 
     async fn replay(&self, which: Replay, now: i64) -> Result<u64, StoreError> {
-        self.write(maintenance::RetryRecords { which, now }).await
+        let id = match which {
+            Replay::Id(id) => id,
+            Replay::Dead => return self.replay_dead(now).await,
+        };
+        let which = Retried::Id(id);
+        self.write(RetryRecords { which, now }).await
     }
 
     async fn counts(&self) -> Result<Vec<OutboxCount>, StoreError> {

@@ -48,6 +48,7 @@ impl Harness for File {
 mod erasure;
 mod fair_reads;
 mod flat_reads;
+mod foreign;
 mod full_disk;
 mod generation;
 mod upgrade;
