@@ -3,7 +3,9 @@
 //! A store loads the guards in the transaction that numbers the entries, so no entry of a banned user has a
 //! position after the ban's.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::{
     EntryKind, NewEntry, Rejected, RoomId,

@@ -3,7 +3,9 @@
 //!
 //! A pure value: no I/O, no clock. Both stores load and write around it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::{
     dedup::{self, DedupKey, DedupRecord, RecordedText},

@@ -1,7 +1,8 @@
 //! Plans of single batches, and the law that it does not matter how appends are spread over batches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 use proptest::prelude::*;
 
 use super::{
@@ -39,7 +40,7 @@ fn loaded<'a>(appends: &[&'a [NewEntry]]) -> Loaded<'a> {
     let targets = Touched::by(appends).targets.into_iter();
     Loaded {
         position: LogPosition(100),
-        rooms: HashMap::from([(ROOM, bounds(ROOM, 10))]),
+        rooms: HashMap::from_iter([(ROOM, bounds(ROOM, 10))]),
         dedup: HashMap::new(),
         authors: HashMap::new(),
         targets: targets.map(|target| (target, Target::default())).collect(),
@@ -530,7 +531,7 @@ fn slow_mode_counts_from_the_last_message_also_within_a_batch() {
     );
     let guard = RoomGuard {
         slow_mode_ms: 10,
-        last_sends: HashMap::from([("ann".to_owned(), 30)]),
+        last_sends: HashMap::from_iter([("ann".to_owned(), 30)]),
         ..RoomGuard::default()
     };
     loaded.guards.rooms.insert(ROOM, guard);
@@ -579,7 +580,7 @@ fn a_frozen_room_takes_entries_of_moderators_only() {
     );
     let guard = RoomGuard {
         frozen: true,
-        moderators: HashSet::from(["bob".to_owned()]),
+        moderators: HashSet::from_iter(["bob".to_owned()]),
         ..RoomGuard::default()
     };
     loaded.guards.rooms.insert(ROOM, guard);

@@ -3,7 +3,7 @@
 //! The database counts the bytes of a user and day. A process reserves a share of the quota there, and looks
 //! into the database again only when the share is used up. Days are UTC, by the clock of the entries.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::NewEntry;
 

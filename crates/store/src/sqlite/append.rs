@@ -1,7 +1,8 @@
 //! Appends in SQLite: loading the rows that a batch touches, and writing what its plan says.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
+use foldhash::{HashMap, HashMapExt as _};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{batch::Batch, column::Seq, guards, outbox, rooms, statement::execute, usage, write::Write};

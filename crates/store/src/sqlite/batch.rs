@@ -3,11 +3,9 @@
 //! It reads the bounds of a room once and writes them back once, however many entries the room gets. They
 //! live no longer than the transaction, so a rollback has nothing to undo here.
 
-use std::{
-    collections::{HashMap, hash_map},
-    mem,
-};
+use std::{collections::hash_map, mem};
 
+use foldhash::{HashMap, HashMapExt as _};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{column::Seq, log_head, statement::execute};

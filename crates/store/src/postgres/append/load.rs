@@ -1,8 +1,9 @@
 //! The first round trip of a batch: it locks the log, then its rooms in the order of their ids, and loads
 //! the rows that the batch touches. Each of its statements sees what was committed before it got the locks.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
+use foldhash::{HashMap, HashMapExt as _};
 use tokio_postgres::Row;
 
 use super::super::{
