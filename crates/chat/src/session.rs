@@ -264,18 +264,6 @@ impl Session {
         self.state.lock().joined.clone()
     }
 
-    /// Checks that the socket is subscribed to this room or may subscribe to one more.
-    ///
-    /// # Errors
-    /// `invalid_request` if the socket already has `most` rooms.
-    pub(crate) fn has_room_for(&self, name: &RoomName, most: usize) -> Result<(), ChatError> {
-        if self.joined(name).is_none() && self.rooms() >= most {
-            let message = format!("this connection is in {most} rooms, which is the limit; leave one first");
-            return Err(ChatError::InvalidRequest(message));
-        }
-        Ok(())
-    }
-
     /// How many rooms this socket is subscribed to.
     pub(crate) fn rooms(&self) -> usize {
         self.state.lock().joined.len()
