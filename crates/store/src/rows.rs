@@ -82,6 +82,11 @@ impl EntryKind {
     pub const fn is_change(self) -> bool {
         matches!(self, Self::Edit | Self::Delete | Self::Reaction { .. })
     }
+
+    /// Whether entries of this kind change the unread counts of the room's members.
+    pub const fn changes_unread(self) -> bool {
+        matches!(self, Self::Message | Self::Delete)
+    }
 }
 
 /// Whether a name belongs to a room of the server, which has no outbox records. Names of clients' rooms do

@@ -43,9 +43,12 @@ pub(crate) enum WriteContent {
 }
 
 impl WriteContent {
-    /// Whether it changes the unread counts of the room's members.
-    pub(super) const fn is_counted(&self) -> bool {
-        matches!(self, Self::Message(_) | Self::Change(_, Change::Delete))
+    /// The kind of its entry.
+    pub(super) const fn kind(&self) -> EntryKind {
+        match self {
+            Self::Message(_) => EntryKind::Message,
+            Self::Change(_, change) => entry_kind(change),
+        }
     }
 }
 
@@ -60,13 +63,13 @@ pub(crate) fn change_body(change: &Change) -> Result<String, serde_json::Error> 
 
 impl PendingWrite {
     pub(super) fn entry(&self, room: &Room, at: i64) -> NewEntry {
-        let (kind, target, mentions) = match &self.content {
-            WriteContent::Message(draft) => (EntryKind::Message, None, draft.mentions.clone()),
-            WriteContent::Change(seq, change) => (entry_kind(change), Some(*seq), Vec::new()),
+        let (target, mentions) = match &self.content {
+            WriteContent::Message(draft) => (None, draft.mentions.clone()),
+            WriteContent::Change(seq, _) => (Some(*seq), Vec::new()),
         };
         NewEntry {
             room: room.id,
-            kind,
+            kind: self.content.kind(),
             target,
             user_id: self.user.to_string(),
             user_name: self.name.as_deref().map(str::to_owned),
@@ -156,7 +159,7 @@ impl PendingWrite {
     }
 }
 
-fn entry_kind(change: &Change) -> EntryKind {
+const fn entry_kind(change: &Change) -> EntryKind {
     match change {
         Change::Edit { .. } => EntryKind::Edit,
         Change::Delete => EntryKind::Delete,

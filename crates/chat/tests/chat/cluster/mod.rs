@@ -9,6 +9,7 @@ mod presence;
 mod profiles;
 mod recovery;
 mod rooms;
+mod unread;
 
 use std::{
     sync::{Arc, atomic::Ordering},
