@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 
 use crate::{
     connections::ConnectionSlot,
-    error::ChatError,
     middleware::rate_limit::ConnectionLimiter,
     notifications::tracker::Device,
     presence::tracker::{Choice, Recalled},

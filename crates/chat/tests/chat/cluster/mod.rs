@@ -6,6 +6,7 @@ mod erasure;
 mod faulty;
 mod notifications;
 mod presence;
+mod presence_once;
 mod profiles;
 mod recovery;
 mod rooms;
