@@ -125,6 +125,9 @@ pub struct NewEntry {
     /// Whether the author is a moderator by their token, so that freezes and slow mode do not bind them.
     /// Moderators by their role in the room need no mark.
     pub exempt: bool,
+    /// Whether the author must be a member of the room. What a node remembers of memberships may be older
+    /// than a removal on another node.
+    pub as_member: bool,
 }
 
 impl NewEntry {
@@ -284,6 +287,8 @@ pub enum Rejected {
     DailyBytes,
     /// The author is banned from the room or from all rooms.
     Banned,
+    /// The author is not a member of the room, and must be, see [`NewEntry::as_member`].
+    NotMember,
     /// The author may not send, edit or react.
     Muted {
         /// When that ends; `None` for never.

@@ -97,6 +97,7 @@ pub(crate) fn entry(control: &Control, room: RoomId, node: &str, at: i64) -> Res
         at,
         replacement: None,
         exempt: false,
+        as_member: false,
         charged: false,
     })
 }

@@ -32,6 +32,8 @@ pub(crate) struct PendingWrite {
     pub(crate) charged: bool,
     /// Whether the author's token makes them a moderator.
     pub(crate) exempt: bool,
+    /// Whether the author must be a member of the room.
+    pub(crate) as_member: bool,
     pub(crate) reply: Reply,
 }
 
@@ -80,6 +82,7 @@ impl PendingWrite {
             replacement: self.replacement.clone(),
             charged: self.charged,
             exempt: self.exempt,
+            as_member: self.as_member,
         }
     }
 
@@ -170,7 +173,7 @@ const fn entry_kind(change: &Change) -> EntryKind {
 fn refusal(rejected: Rejected) -> ChatError {
     match rejected {
         Rejected::Conflict { seq } => ChatError::Conflict { seq },
-        Rejected::NoSuchRoom => ChatError::Forbidden,
+        Rejected::NoSuchRoom | Rejected::NotMember => ChatError::Forbidden,
         Rejected::NoSuchMessage => view::NO_MESSAGE,
         Rejected::TooManyEdits => ChatError::TooManyEdits,
         Rejected::DailyBytes => ChatError::WroteTooMuch,

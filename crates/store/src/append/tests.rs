@@ -62,6 +62,7 @@ fn message(client_id: Option<&str>) -> NewEntry {
         replacement: None,
         charged: false,
         exempt: false,
+        as_member: false,
     }
 }
 
@@ -408,6 +409,7 @@ fn entries() -> impl Strategy<Value = NewEntry> {
             replacement: None,
             charged: false,
             exempt: false,
+            as_member: false,
         },
     )
 }
