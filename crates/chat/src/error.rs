@@ -136,6 +136,9 @@ pub enum ChatError {
     /// The user is a member of as many rooms as one may be.
     #[error("the user is a member of {0} rooms, which is the limit; leave one first")]
     TooManyRooms(u32),
+    /// The connection is subscribed to as many rooms as one may be.
+    #[error("this connection is in {0} rooms, which is the limit; leave one first")]
+    TooManySubscriptions(usize),
     /// The user has created as many rooms today as one may.
     #[error(
         "the user has created as many rooms today as the server allows; join a room that exists, or wait \
@@ -212,6 +215,7 @@ impl ChatError {
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Unavailable(_) => ErrorCode::Unavailable,
             Self::TooManyRooms(_)
+            | Self::TooManySubscriptions(_)
             | Self::TooManyNewRooms
             | Self::WroteTooMuch
             | Self::TooManyEdits

@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 
 use crate::{
     connections::ConnectionSlot,
-    error::ChatError,
     middleware::rate_limit::ConnectionLimiter,
     notifications::tracker::Device,
     presence::tracker::{Choice, Recalled},
@@ -262,18 +261,6 @@ impl Session {
     /// The rooms that this socket is subscribed to.
     pub(crate) fn all_joined(&self) -> Vec<RoomRef> {
         self.state.lock().joined.clone()
-    }
-
-    /// Checks that the socket is subscribed to this room or may subscribe to one more.
-    ///
-    /// # Errors
-    /// `invalid_request` if the socket already has `most` rooms.
-    pub(crate) fn has_room_for(&self, name: &RoomName, most: usize) -> Result<(), ChatError> {
-        if self.joined(name).is_none() && self.rooms() >= most {
-            let message = format!("this connection is in {most} rooms, which is the limit; leave one first");
-            return Err(ChatError::InvalidRequest(message));
-        }
-        Ok(())
     }
 
     /// How many rooms this socket is subscribed to.

@@ -9,9 +9,11 @@ use crate::{
     app::App,
     error::ChatError,
     events::standing::{Muted, ROOM_STATE, RoomState, Standing},
+    handlers::membership,
     middleware::admission::NOT_NOW,
     room_manager::RoomRef,
     session::Session,
+    types::{RoomName, UserId},
 };
 
 /// The user's standing in rooms of which they are a member, in the order of the rooms.
@@ -30,8 +32,8 @@ pub(crate) async fn standings(
     Ok(standings.collect())
 }
 
-/// Sends a recovered session what its user may do in its rooms, if there was an act of moderation since
-/// `seen`. Recovery repeats no `chat:moderation`.
+/// Sends a recovered session what its user may do in its rooms, if there was an act of moderation or a change
+/// of a role since `seen`. Recovery repeats neither.
 pub(crate) async fn show(app: &App, me: &Session, socket: &Socket, (rooms, seen): (&[RoomRef], LogPosition)) {
     if app.last_moderation.load(Ordering::Acquire) <= seen.0 {
         return;
@@ -48,6 +50,30 @@ pub(crate) async fn show(app: &App, me: &Session, socket: &Socket, (rooms, seen)
             socket.close(NOT_NOW);
         }
     }
+}
+
+/// Tells the user's sockets on this node what the user may do in a room, after a change of their role.
+pub(crate) async fn notify(app: &App, id: RoomId, room: &RoomName, user: &UserId) {
+    for socket in membership::sockets_allowed(app, user, room) {
+        let Some(me) = socket.state::<Session>() else {
+            continue;
+        };
+        match standing_in(app, &me, id).await {
+            Ok(Some(standing)) => drop(socket.emit(ROOM_STATE, &RoomState { room, standing })),
+            // They have left the room.
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "failed to read what a user may do after a change of their role")
+            }
+        }
+    }
+}
+
+async fn standing_in(app: &App, me: &Session, room: RoomId) -> Result<Option<Standing>, ChatError> {
+    let Some(member) = app.store.member(room, &me.user).await? else {
+        return Ok(None);
+    };
+    Ok(standings(app, me, &[(room, member.role)]).await?.pop())
 }
 
 /// The user's standing in those of the rooms of which they are a member.

@@ -105,6 +105,7 @@ fn entry(room: RoomId, sender: usize, n: u32) -> NewEntry {
         replacement: None,
         charged: false,
         exempt: false,
+        as_member: false,
     }
 }
 

@@ -82,6 +82,11 @@ impl EntryKind {
     pub const fn is_change(self) -> bool {
         matches!(self, Self::Edit | Self::Delete | Self::Reaction { .. })
     }
+
+    /// Whether entries of this kind change the unread counts of the room's members.
+    pub const fn changes_unread(self) -> bool {
+        matches!(self, Self::Message | Self::Delete)
+    }
 }
 
 /// Whether a name belongs to a room of the server, which has no outbox records. Names of clients' rooms do
@@ -120,6 +125,9 @@ pub struct NewEntry {
     /// Whether the author is a moderator by their token, so that freezes and slow mode do not bind them.
     /// Moderators by their role in the room need no mark.
     pub exempt: bool,
+    /// Whether the author must be a member of the room. What a node remembers of memberships may be older
+    /// than a removal on another node.
+    pub as_member: bool,
 }
 
 impl NewEntry {
@@ -279,6 +287,8 @@ pub enum Rejected {
     DailyBytes,
     /// The author is banned from the room or from all rooms.
     Banned,
+    /// The author is not a member of the room, and must be, see [`NewEntry::as_member`].
+    NotMember,
     /// The author may not send, edit or react.
     Muted {
         /// When that ends; `None` for never.

@@ -1,6 +1,6 @@
 //! Backend calls for memberships, independent of whether the users are online.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use roomful_store::{Member, Role};
 
@@ -11,8 +11,10 @@ use crate::{
     error::ChatError,
     events::chat::{MEMBER_JOINED, Removal},
     handlers::membership::{check_quota, emit_membership_change, end, notify_room_added, start_read},
+    log::control::Control,
     room::Room,
     server::ChatServer,
+    standing,
     types::UserId,
 };
 
@@ -83,6 +85,10 @@ pub(super) async fn put(
     check_quota(app, user, room.id).await?;
     let _one_change = app.one_membership_change(user, room).await;
     let now = app.clock.now_ms();
+    let role_before = match role {
+        Some(_) => app.store.member(room.id, user).await?.map(|member| member.role),
+        None => None,
+    };
     let joined = app.store.put_member(room.id, user, role, now).await?;
     let Some(mut joined) = joined else {
         return Err(app.not_member_error(room.id, user, NO_ROOM).await?);
@@ -94,6 +100,21 @@ pub(super) async fn put(
         notify_room_added(app, user, &room.name, joined.member.joined_at);
         app.presence.membership_changed(user).await;
         app.presence.member_joined(user, room.id).await?;
+    } else if role_before.is_some_and(|before| before != joined.member.role) {
+        announce_role(app, room, user).await?;
     }
     Ok((joined.member, joined.newly))
+}
+
+/// Tells the user's sockets on all nodes of their new role, and those that recover later.
+async fn announce_role(app: &App, room: &Room, user: &UserId) -> Result<(), ChatError> {
+    if let Some(cluster) = &app.cluster {
+        let (room, user) = (room.id, user.to_string());
+        cluster.command(&Control::RoleChanged { room, user }).await?;
+    } else {
+        let next = app.store.log_head().position.next();
+        app.last_moderation.fetch_max(next.0, Ordering::AcqRel);
+    }
+    standing::notify(app, room.id, &room.name, user).await;
+    Ok(())
 }

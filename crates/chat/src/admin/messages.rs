@@ -78,6 +78,7 @@ impl Post {
             charged: false,
             // The other system has accepted it.
             exempt: true,
+            as_member: false,
         })
     }
 }
@@ -140,6 +141,7 @@ impl ChatServer {
             replacement: None,
             charged: false,
             exempt: false,
+            as_member: false,
             reply,
         };
         match stored {

@@ -16,7 +16,7 @@ use crate::{
     },
     handlers::{membership, profile},
     log::control::{Control, ControlHandler},
-    moderation,
+    moderation, standing,
     types::{RoomName, UserId},
 };
 
@@ -28,7 +28,7 @@ impl ControlHandler for App {
             // A node of a newer version wrote it, about something that this version does not have.
             Err(error) => return tracing::warn!(%error, "failed to decode a control entry, skipping it"),
         };
-        if matches!(control, Control::Moderated { .. }) {
+        if matches!(control, Control::Moderated { .. } | Control::RoleChanged { .. }) {
             self.last_moderation.fetch_max(position.0, Ordering::AcqRel);
         }
         // After two choices on two nodes, all nodes must show the later one, also the node of the earlier
@@ -47,6 +47,7 @@ impl ControlHandler for App {
         match control {
             Control::Joined { room, user } => self.member_joined(room, user.into()),
             Control::Left { room, user, reason } => self.member_left(room, user.into(), reason),
+            Control::RoleChanged { room, user } => self.role_changed(room, user.into()),
             Control::RoomDeleted { room, name } => self.room_deleted(room, &name),
             Control::Disconnected { user } => {
                 // A connection that began after the command may stay: this node is late, not the client.
@@ -119,6 +120,14 @@ impl App {
                 if let Some(name) = self.name_of(room, &user).await {
                     membership::notify_room_added(&self, &user, &name, member.joined_at);
                 }
+            }
+        });
+    }
+
+    fn role_changed(self: Arc<Self>, room: RoomId, user: UserId) {
+        tokio::spawn(async move {
+            if let Some(name) = self.name_of(room, &user).await {
+                standing::notify(&self, room, &name, &user).await;
             }
         });
     }

@@ -63,9 +63,17 @@ impl Cluster {
         let key = |(id, name): &(RoomId, std::borrow::Cow<'_, str>)| RoomKey {
             id: *id,
             name: RoomName::new(name).ok(),
+            counts_changed: true,
         };
         let keys: Vec<_> = hint.rooms.iter().map(key).collect();
-        let rooms = hint.room_of.iter().map_while(|index| keys.get(*index).cloned());
+        let rooms = hint.room_of.iter().enumerate().map_while(|(index, room)| {
+            let counts_changed = hint.uncounted.binary_search(&index).is_err();
+            let key = keys.get(*room)?.clone();
+            Some(RoomKey {
+                counts_changed,
+                ..key
+            })
+        });
         self.inbox.push_hints(&hint.epoch, hint.first, rooms);
     }
 

@@ -68,11 +68,15 @@ impl Cluster {
             self.publish_to_room(*room, &RoomMessage::Entries { epoch, entries });
         }
         let rooms = rooms.iter().map(|(id, name)| (*id, (*name).into()));
+        let uncounted = committed.iter().enumerate();
+        let uncounted = uncounted.filter(|(_, new)| !new.entry.kind.changes_unread());
+        let uncounted = uncounted.map(|(index, _)| index).collect();
         let hint = CommitHint {
             epoch: epoch.into(),
             first,
             rooms: rooms.collect(),
             room_of,
+            uncounted,
         };
         self.config.bus.publish(LOG, encode(&hint));
     }

@@ -48,6 +48,7 @@ pub(crate) async fn change(context: &Context, mut ask: ChangeMessage, reply: Rep
         replacement: prepared.replacement,
         charged: true,
         exempt: me.is_moderator(),
+        as_member: true,
         reply,
     };
     match prepared.stored {

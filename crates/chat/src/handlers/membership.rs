@@ -80,7 +80,7 @@ async fn enterable(context: &Context, ask: &Join) -> Result<RoomRef, ChatError> 
     if !me.allows(&ask.room) {
         return Err(ChatError::NotJoinable);
     }
-    me.has_room_for(&ask.room, app.config.limits.rooms_per_socket)?;
+    check_subscriptions(context, &ask.room, 0)?;
     app.ask_to_join(&me.user, &ask.room).await?;
     // A hook may take seconds.
     if !me.allows(&ask.room) || !context.socket.is_connected() {
@@ -160,6 +160,17 @@ async fn look_up(context: &Context, joining: &PendingJoin, ask: &Join) -> Result
         unread,
         standing,
     })
+}
+
+/// Refuses a new subscription to a socket at the limit of subscriptions. It is about to get `new` others.
+pub(crate) fn check_subscriptions(context: &Context, room: &RoomName, new: usize) -> Result<(), ChatError> {
+    let Context { app, me, .. } = context;
+    let most = app.config.limits.rooms_per_socket;
+    if me.joined(room).is_some() || me.rooms() + new < most {
+        return Ok(());
+    }
+    app.metrics.subscriptions_over_quota.increment(1);
+    Err(ChatError::TooManySubscriptions(most))
 }
 
 /// Refuses a new membership to a user at the limit of memberships.

@@ -45,6 +45,7 @@ pub(crate) async fn send(context: &Context, mut ask: SendMessage, reply: Reply) 
         replacement: None,
         charged: true,
         exempt: me.is_moderator(),
+        as_member: true,
         reply,
     };
     match admitted.stored {

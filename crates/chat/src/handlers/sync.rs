@@ -90,8 +90,7 @@ async fn enterable(
             found.push(Err(ChatError::Forbidden));
             continue;
         };
-        let most = app.config.limits.rooms_per_socket.saturating_sub(new);
-        if let Err(error) = me.has_room_for(&wanted.room, most) {
+        if let Err(error) = membership::check_subscriptions(context, &wanted.room, new) {
             found.push(Err(error));
             continue;
         }

@@ -35,6 +35,8 @@ pub(crate) enum Control {
         #[serde(default)]
         reason: Removal,
     },
+    /// The role of a member has changed. The store has it already.
+    RoleChanged { room: RoomId, user: String },
     /// The room and its messages are deleted.
     RoomDeleted {
         room: RoomId,
@@ -97,6 +99,7 @@ pub(crate) fn entry(control: &Control, room: RoomId, node: &str, at: i64) -> Res
         at,
         replacement: None,
         exempt: false,
+        as_member: false,
         charged: false,
     })
 }

@@ -208,7 +208,12 @@ impl Follower {
             }
             Ready::NotServed { position, room } => {
                 // Its members may be connected here all the same.
-                if let RoomKey { id, name: Some(name) } = room {
+                if let RoomKey {
+                    id,
+                    name: Some(name),
+                    counts_changed: true,
+                } = room
+                {
                     self.parts.unread.changed(id, &name);
                 }
                 self.parts.cursor.skip_to(position);
@@ -243,7 +248,7 @@ impl Follower {
                     .event(room, seq, at)
                     .frame(room, namespace, offset.as_deref());
                 self.deliver(room, position, (seq, at), frame, budget);
-                if write.content.is_counted() {
+                if write.content.kind().changes_unread() {
                     unread.room_changed(room);
                 }
                 budget.yield_if_spent().await;
@@ -309,7 +314,9 @@ impl Follower {
             // Nobody here is subscribed to it.
             return cursor.skip_to(*position);
         };
-        unread.room_changed(&room);
+        if entry.kind.changes_unread() {
+            unread.room_changed(&room);
+        }
         let offset = cursor.offset(*position);
         let author = self.parts.profiles.get(&entry.user_id);
         let avatar = author.and_then(|author| author.avatar.clone());

@@ -32,6 +32,8 @@ pub(crate) struct PendingWrite {
     pub(crate) charged: bool,
     /// Whether the author's token makes them a moderator.
     pub(crate) exempt: bool,
+    /// Whether the author must be a member of the room.
+    pub(crate) as_member: bool,
     pub(crate) reply: Reply,
 }
 
@@ -43,9 +45,12 @@ pub(crate) enum WriteContent {
 }
 
 impl WriteContent {
-    /// Whether it changes the unread counts of the room's members.
-    pub(super) const fn is_counted(&self) -> bool {
-        matches!(self, Self::Message(_) | Self::Change(_, Change::Delete))
+    /// The kind of its entry.
+    pub(super) const fn kind(&self) -> EntryKind {
+        match self {
+            Self::Message(_) => EntryKind::Message,
+            Self::Change(_, change) => entry_kind(change),
+        }
     }
 }
 
@@ -60,13 +65,13 @@ pub(crate) fn change_body(change: &Change) -> Result<String, serde_json::Error> 
 
 impl PendingWrite {
     pub(super) fn entry(&self, room: &Room, at: i64) -> NewEntry {
-        let (kind, target, mentions) = match &self.content {
-            WriteContent::Message(draft) => (EntryKind::Message, None, draft.mentions.clone()),
-            WriteContent::Change(seq, change) => (entry_kind(change), Some(*seq), Vec::new()),
+        let (target, mentions) = match &self.content {
+            WriteContent::Message(draft) => (None, draft.mentions.clone()),
+            WriteContent::Change(seq, _) => (Some(*seq), Vec::new()),
         };
         NewEntry {
             room: room.id,
-            kind,
+            kind: self.content.kind(),
             target,
             user_id: self.user.to_string(),
             user_name: self.name.as_deref().map(str::to_owned),
@@ -77,6 +82,7 @@ impl PendingWrite {
             replacement: self.replacement.clone(),
             charged: self.charged,
             exempt: self.exempt,
+            as_member: self.as_member,
         }
     }
 
@@ -156,7 +162,7 @@ impl PendingWrite {
     }
 }
 
-fn entry_kind(change: &Change) -> EntryKind {
+const fn entry_kind(change: &Change) -> EntryKind {
     match change {
         Change::Edit { .. } => EntryKind::Edit,
         Change::Delete => EntryKind::Delete,
@@ -167,7 +173,7 @@ fn entry_kind(change: &Change) -> EntryKind {
 fn refusal(rejected: Rejected) -> ChatError {
     match rejected {
         Rejected::Conflict { seq } => ChatError::Conflict { seq },
-        Rejected::NoSuchRoom => ChatError::Forbidden,
+        Rejected::NoSuchRoom | Rejected::NotMember => ChatError::Forbidden,
         Rejected::NoSuchMessage => view::NO_MESSAGE,
         Rejected::TooManyEdits => ChatError::TooManyEdits,
         Rejected::DailyBytes => ChatError::WroteTooMuch,

@@ -52,6 +52,8 @@ pub(crate) struct RoomKey {
     pub(crate) id: RoomId,
     /// `None` for the control room, whose name is no valid room name.
     pub(crate) name: Option<RoomName>,
+    /// Whether the entry changes unread counts.
+    pub(crate) counts_changed: bool,
 }
 
 /// What to apply next.

@@ -64,6 +64,7 @@ pub(crate) async fn delete_message(
         body: String::new(),
         replacement: None,
         exempt: true,
+        as_member: false,
         charged: false,
         reply,
     };

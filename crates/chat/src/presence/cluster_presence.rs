@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     change_index::{ChangeIndex, Changed, FollowedIndexes},
+    known_users::KnownUsers,
     tracker::WentOffline,
 };
 use crate::types::{Shown, UserId};
@@ -37,21 +38,13 @@ pub(super) enum Change {
     Shows(UserId),
 }
 
-/// What the clients that watch a user knew before a change.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Before {
-    Offline,
-    Shown(Shown),
-}
-
 /// The presence on other nodes, and the work that this node has still to do for it.
 #[derive(Debug, Default)]
 pub(super) struct ClusterPresence {
     /// The users on other nodes, in the rooms of this one.
     rooms: HashMap<RoomId, Room>,
-    /// Users whom clients here watch: what those clients know of them from other nodes. Bounded by the
-    /// subscriptions.
-    watched: HashMap<UserId, Option<Shown>>,
+    /// What clients here know of users.
+    pub(super) known: KnownUsers,
     work: Work,
     /// Users that went offline here and may be online on another node.
     departures: Vec<Departure>,
@@ -116,9 +109,9 @@ impl ClusterPresence {
         self.rooms.contains_key(&room)
     }
 
-    /// Merges the lists of a room, and returns the changes since the last read. The first read changes
-    /// nothing: it is the answer to a client that asks. Unless the registry is `complete`, users that are
-    /// absent from it stay.
+    /// Merges the lists of a room, and returns the changes since the last read, and users of whom clients
+    /// here were told something else. The first read changes nothing: it is the answer to a client that asks.
+    /// Unless the registry is `complete`, users that are absent from it stay.
     pub(super) fn merge(&mut self, room: RoomId, lists: Vec<NodePresence>, complete: bool) -> Vec<Change> {
         if !complete {
             self.recheck.insert(room);
@@ -131,10 +124,11 @@ impl ClusterPresence {
         let mut changes = Vec::new();
         if let Some(before) = self.rooms.get(&room) {
             for (user, shown) in &now.users {
-                match before.users.get(user) {
-                    None => changes.push(Change::Came(Arc::clone(user))),
-                    Some(known) if known != shown => changes.push(Change::Shows(Arc::clone(user))),
-                    Some(_) => {}
+                if !before.users.contains_key(user) {
+                    self.known.enters(user, room);
+                    changes.push(Change::Came(Arc::clone(user)));
+                } else if !self.known.shows(user, &shown.choice()) {
+                    changes.push(Change::Shows(Arc::clone(user)));
                 }
             }
             let gone: Vec<_> = before
@@ -146,8 +140,19 @@ impl ClusterPresence {
             // If a list is too short, a user may be missing from it and still be there.
             if !complete {
                 now.users.extend(gone);
-            } else if now.more == 0 {
-                changes.extend(gone.into_iter().map(|(user, _)| Change::Went(user)));
+            } else {
+                let went = gone.into_iter().map(|(user, _)| user);
+                let went = went.inspect(|user| self.known.leaves(user, room));
+                let went: Vec<_> = went.map(Change::Went).collect();
+                if now.more == 0 {
+                    changes.extend(went);
+                }
+            }
+        } else {
+            for (user, shown) in &now.users {
+                if self.known.is_listed(user, room, shown.choice()) {
+                    self.work.read_users.insert(Arc::clone(user));
+                }
             }
         }
         self.rooms.insert(room, now);
@@ -157,8 +162,10 @@ impl ClusterPresence {
     /// The lists name a user whose own entry is not there yet: the next read of these rooms tells.
     pub(super) fn recheck_user(&mut self, user: &str, rooms: impl IntoIterator<Item = RoomId>) {
         for id in rooms {
-            if let Some(room) = self.rooms.get_mut(&id) {
-                room.users.swap_remove(user);
+            if let Some(room) = self.rooms.get_mut(&id)
+                && room.users.swap_remove(user).is_some()
+            {
+                self.known.leaves(user, id);
             }
             self.recheck.insert(id);
         }
@@ -167,15 +174,6 @@ impl ClusterPresence {
     /// What the user shows as in a room.
     pub(super) fn shown(&self, room: RoomId, user: &str) -> Option<&Shown> {
         self.rooms.get(&room)?.users.get(user)
-    }
-
-    /// The rooms in which the user shows.
-    pub(super) fn rooms_of(&self, user: &str) -> Vec<RoomId> {
-        let rooms = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.users.contains_key(user));
-        rooms.map(|(id, _)| *id).collect()
     }
 
     /// The users who show in a room, and how many more there are.
@@ -189,7 +187,12 @@ impl ClusterPresence {
     /// last read was incomplete. `None` for the changed ones means all. Forgets all other rooms.
     pub(super) fn plan_reads(&mut self, mut rooms: Vec<RoomId>, changed: Option<&HashSet<RoomId>>) {
         let kept: HashSet<_> = rooms.iter().copied().collect();
-        self.rooms.retain(|room, _| kept.contains(room));
+        for (room, forgotten) in self.rooms.extract_if(|room, _| !kept.contains(room)) {
+            for user in forgotten.users.keys() {
+                self.known.leaves(user, room);
+            }
+        }
+        self.known.forget_idle();
         if let Some(changed) = changed {
             let recheck = std::mem::take(&mut self.recheck);
             let known = &self.rooms;
@@ -217,41 +220,9 @@ impl ClusterPresence {
         self.other_lists.forget();
     }
 
-    // ---- watched users
-
-    /// Clients here watch the user, and know their status now. Later changes come from
-    /// [`announce`](Self::announce).
-    pub(super) fn watch(&mut self, user: UserId, shown: Option<Shown>) {
-        self.watched.entry(user).or_insert(shown);
-    }
-
-    pub(super) fn unwatch(&mut self, user: &str) {
-        self.watched.remove(user);
-    }
-
-    pub(super) fn is_watched(&self, user: &str) -> bool {
-        self.watched.contains_key(user)
-    }
-
-    /// Whether the clients that watch the user know that they show on another node.
-    pub(super) fn is_announced(&self, user: &str) -> bool {
-        self.watched.get(user).is_some_and(Option::is_some)
-    }
-
     /// Plans to read the entries of all watched users.
     pub(super) fn plan_watched(&mut self) {
-        self.work.read_users.extend(self.watched.keys().cloned());
-    }
-
-    /// The user shows as this now. Returns what the watching clients knew; `None` if nobody watches the user,
-    /// or nothing has changed.
-    pub(super) fn announce(&mut self, user: &str, shown: Option<&Shown>) -> Option<Before> {
-        let known = self.watched.get_mut(user)?;
-        if known.as_ref() == shown {
-            return None;
-        }
-        let before = std::mem::replace(known, shown.cloned());
-        Some(before.map_or(Before::Offline, Before::Shown))
+        self.work.read_users.extend(self.known.watched());
     }
 }
 
@@ -296,7 +267,7 @@ mod tests {
             2,
             "a user on two nodes is one user"
         );
-        assert_eq!(presence.rooms_of("c"), [1]);
+        assert_eq!(presence.known.rooms_of("c"), [1]);
         assert!(!presence.knows(2));
     }
 
@@ -313,7 +284,7 @@ mod tests {
         let mut presence = ClusterPresence::default();
         presence.merge(1, vec![list(&[("a", Online)], 1)], true);
         assert_eq!(presence.merge(1, vec![], false), []);
-        assert_eq!(presence.rooms_of("a"), [1]);
+        assert_eq!(presence.known.rooms_of("a"), [1]);
         presence.plan_reads(vec![1], Some(&HashSet::new()));
         assert_eq!(read_rooms(&mut presence), [1], "read again, changed or not");
         assert_eq!(presence.merge(1, vec![], true), [Change::Went("a".into())]);
@@ -333,22 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn a_watched_user_is_announced_once_for_each_change() {
+    fn a_list_that_differs_from_what_clients_know_is_a_change_until_they_are_told() {
         let mut presence = ClusterPresence::default();
-        assert_eq!(
-            presence.announce("a", Some(&shown(Online))),
-            None,
-            "nobody watches"
-        );
-        presence.watch("a".into(), None);
-        assert_eq!(
-            presence.announce("a", Some(&shown(Online))),
-            Some(Before::Offline)
-        );
-        assert!(presence.is_announced("a"));
-        assert_eq!(presence.announce("a", Some(&shown(Online))), None, "no change");
-        assert_eq!(presence.announce("a", None), Some(Before::Shown(shown(Online))));
-        presence.unwatch("a");
-        assert!(!presence.is_watched("a"));
+        presence.merge(1, vec![list(&[("a", Online)], 1)], true);
+        let shows = [Change::Shows("a".into())];
+        for _ in 0..2 {
+            assert_eq!(presence.merge(1, vec![list(&[("a", Busy)], 1)], true), shows);
+        }
+        presence.known.tell("a", Some(shown(Busy).choice()));
+        assert_eq!(presence.merge(1, vec![list(&[("a", Busy)], 1)], true), []);
     }
 }

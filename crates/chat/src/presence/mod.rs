@@ -3,6 +3,7 @@
 mod change_index;
 mod cluster_presence;
 pub(crate) mod device;
+mod known_users;
 mod recipients;
 pub(crate) mod server;
 pub mod tracker;

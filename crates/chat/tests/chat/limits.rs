@@ -142,7 +142,14 @@ async fn rooms_and_presence_subscriptions_per_socket_are_limited() {
     .await;
     let client = server.joined("alice", "one").await;
     ok(client.call("chat:join", &json!("two")).await);
-    failed(client.call("chat:join", &json!("three")).await, "invalid_request");
+    failed(client.call("chat:join", &json!("three")).await, "quota_exceeded");
+    // A member of the room, too, and whichever event asks.
+    let other = server.joined("alice", "three").await;
+    failed(client.call("chat:join", &json!("three")).await, "quota_exceeded");
+    let three = json!({ "rooms": [{ "room": "three", "since": 0, "epoch": "any" }] });
+    let synced = ok(client.call("chat:sync", &three).await);
+    assert_eq!(synced["rooms"][0]["error"]["code"], "quota_exceeded");
+    other.close().await.unwrap();
     ok(client.call("chat:join", &json!("two")).await);
     ok(client.call("chat:leave", &json!("one")).await);
     ok(client.call("chat:join", &json!("three")).await);

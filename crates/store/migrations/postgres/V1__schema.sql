@@ -247,6 +247,8 @@ CREATE TABLE members (
     PRIMARY KEY (room_id, user_id)
 );
 CREATE INDEX members_user ON members (user_id, joined_at) WHERE active = 1;
+-- Without those who have left, who may be many more.
+CREATE INDEX members_active ON members (room_id, user_id) WHERE active = 1;
 CREATE INDEX members_moderators ON members (room_id, user_id) WHERE active = 1 AND role > 0;
 
 -- Connections that can be resumed -----------------------------------------------------------------

@@ -24,6 +24,8 @@ pub(crate) struct Guards {
     pub(crate) rooms: HashMap<RoomId, RoomGuard>,
     /// Authors in rooms of two members, of whom one has blocked the other.
     pub(crate) blocked: HashSet<AuthorKey>,
+    /// Authors who must be members of their rooms and are not.
+    pub(crate) strangers: HashSet<AuthorKey>,
     /// Authors and users whom they mention and who have blocked them.
     pub(crate) blocked_mentions: HashSet<(String, String)>,
     /// When users last sent a message in a room with slow mode by this batch.
@@ -68,6 +70,16 @@ pub(crate) fn authors<'a>(appends: &[&'a [NewEntry]]) -> Vec<(RoomId, &'a str)> 
     authors
 }
 
+/// The authors of a batch who must be members of their rooms, each once in each room.
+pub(crate) fn members<'a>(appends: &[&'a [NewEntry]]) -> Vec<(RoomId, &'a str)> {
+    let entries = appends.iter().copied().flatten();
+    let users = entries.filter(|entry| entry.as_member);
+    let mut members: Vec<_> = users.map(|entry| (entry.room, &*entry.user_id)).collect();
+    members.sort_unstable();
+    members.dedup();
+    members
+}
+
 /// The mentions of a batch as author and mentioned user, each once.
 pub(crate) fn mentions<'a>(appends: &[&'a [NewEntry]]) -> Vec<(&'a str, &'a str)> {
     let entries = appends.iter().copied().flatten();
@@ -80,9 +92,12 @@ pub(crate) fn mentions<'a>(appends: &[&'a [NewEntry]]) -> Vec<(&'a str, &'a str)
 }
 
 impl Guards {
-    /// True if moderation concerns no entry of the batch, as for most.
+    /// True if nothing is forbidden to any author of the batch, as for most.
     pub(crate) fn is_empty(&self) -> bool {
-        self.sanctions.is_empty() && self.rooms.is_empty() && self.blocked.is_empty()
+        self.sanctions.is_empty()
+            && self.rooms.is_empty()
+            && self.blocked.is_empty()
+            && self.strangers.is_empty()
     }
 
     /// Refuses all entries of a user under erasure, as if they were banned from all rooms.
@@ -108,6 +123,10 @@ impl Guards {
         if ends.ban > entry.at {
             return Err(Rejected::Banned);
         }
+        let author = || (entry.room, entry.user_id.clone());
+        if entry.as_member && !self.strangers.is_empty() && self.strangers.contains(&author()) {
+            return Err(Rejected::NotMember);
+        }
         // Deletes take nothing but away, so those who may not write may delete.
         if entry.kind == EntryKind::Delete {
             return Ok(());
@@ -121,7 +140,6 @@ impl Guards {
                 until: crate::moderation::end_of(ends.mute),
             });
         }
-        let author = || (entry.room, entry.user_id.clone());
         // Blocks bind moderators, too.
         if !self.blocked.is_empty() && self.blocked.contains(&author()) {
             return Err(Rejected::Blocked);

@@ -63,6 +63,7 @@ fn message(client_id: Option<&str>) -> NewEntry {
         replacement: None,
         charged: false,
         exempt: false,
+        as_member: false,
     }
 }
 
@@ -409,6 +410,7 @@ fn entries() -> impl Strategy<Value = NewEntry> {
             replacement: None,
             charged: false,
             exempt: false,
+            as_member: false,
         },
     )
 }

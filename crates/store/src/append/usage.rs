@@ -200,6 +200,7 @@ mod tests {
             replacement: None,
             charged: true,
             exempt: false,
+            as_member: false,
         }
     }
 

@@ -241,6 +241,7 @@ pub async fn any_text_comes_back_as_it_was(harness: &dyn Harness) -> Outcome {
             replacement: None,
             charged: false,
             exempt: false,
+            as_member: false,
         };
         assert!(matches!(
             store.append(vec![entry.clone()]).await?[..],

@@ -182,6 +182,7 @@ macro_rules! store_contract {
             moderation::a_user_learns_what_restrains_them,
             moderation::sanctions_are_listed_by_user_and_survive_a_restart,
             moderation::nothing_of_a_banned_user_follows_the_ban,
+            moderation::entries_of_former_members_are_refused,
             audit::audit_records_are_paged_both_ways_and_filtered,
             audit::old_audit_records_are_removed,
             blocks::a_block_keeps_both_from_writing_in_a_room_of_two,
@@ -233,6 +234,7 @@ fn message(room: RoomId, user: &str, client_id: Option<&str>, body: &str) -> New
         replacement: None,
         charged: false,
         exempt: false,
+        as_member: false,
     }
 }
 

@@ -331,3 +331,47 @@ pub async fn nothing_of_a_banned_user_follows_the_ban(harness: &dyn Harness) -> 
     }
     Ok(())
 }
+
+/// A node may send on an entry of a user whom another node has removed: the store knows better.
+pub async fn entries_of_former_members_are_refused(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let room = room(&*store, "a").await?.id;
+    let other = super::room(&*store, "b").await?.id;
+    let as_member = |entry: NewEntry| NewEntry {
+        as_member: true,
+        ..entry
+    };
+    for room in [room, other] {
+        store.join(room, "bob", 1).await?;
+    }
+    let first = done(&*store, as_member(message(room, "bob", Some("k"), "hi"))).await?;
+    store.leave(room, "bob").await?;
+    let refused = Err(Rejected::NotMember);
+    let late = [
+        message(room, "bob", None, "again"),
+        message(room, "ann", None, "never a member"),
+        change(room, "bob", EntryKind::Edit, first, "hello"),
+        change(room, "bob", EntryKind::Reaction { removed: false }, first, "+"),
+        change(room, "bob", EntryKind::Delete, first, ""),
+    ];
+    for entry in late {
+        assert_eq!(put(&*store, as_member(entry)).await?, refused);
+    }
+    // A retry of a stored message still gets its answer. The backend writes for anybody, and other rooms and
+    // members are as before, also in one batch.
+    assert!(
+        put(&*store, as_member(message(room, "bob", Some("k"), "hi")))
+            .await?
+            .is_ok()
+    );
+    done(&*store, message(room, "bob", None, "by the backend")).await?;
+    store.join(room, "cy", 1).await?;
+    let batch = [(room, "bob"), (room, "cy"), (other, "bob")];
+    let batch = batch.map(|(room, user)| as_member(message(room, user, None, "mixed")));
+    let results = store.append(batch.into()).await?;
+    let accepted: Vec<_> = results.iter().map(Result::is_ok).collect();
+    assert_eq!(accepted, [false, true, true]);
+    store.join(room, "bob", 2).await?;
+    done(&*store, as_member(message(room, "bob", None, "back"))).await?;
+    Ok(())
+}

@@ -49,6 +49,7 @@ fn entry(room: i64, user: &str, kind: EntryKind, target: Option<u64>, body: &str
         replacement: None,
         charged: false,
         exempt: false,
+        as_member: false,
     }
 }
 

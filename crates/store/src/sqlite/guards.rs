@@ -7,15 +7,17 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::batch::Batch;
 use crate::{
     NewEntry, Role, RoomId, RoomRules,
-    append::{Ends, Guards, RoomGuard, authors, mentions},
+    append::{Ends, Guards, RoomGuard, authors, members, mentions},
     moderation::ALL_ROOMS,
 };
 
-/// The guards of a batch. Without any sanction, rule, block or erasure in the store, that costs nothing.
+/// The guards of a batch. Without any sanction, rule, block or erasure in the store, that costs one look into
+/// the memberships of each author.
 pub(super) fn guards(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite::Result<Guards> {
     const ANY: &str = "SELECT EXISTS (SELECT 1 FROM sanctions), EXISTS (SELECT 1 FROM room_rules),
         EXISTS (SELECT 1 FROM blocks), EXISTS (SELECT 1 FROM erasures)";
     let (conn, mut guards) = (batch.conn, Guards::default());
+    load_strangers(conn, &members(appends), &mut guards)?;
     if *batch.unmoderated {
         return Ok(guards);
     }
@@ -45,6 +47,22 @@ pub(super) fn guards(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
         load_erasures(conn, &authors, &mut guards)?;
     }
     Ok(guards)
+}
+
+/// The authors who must be members and are not.
+fn load_strangers(
+    conn: &Connection,
+    authors: &[(RoomId, &str)],
+    guards: &mut Guards,
+) -> rusqlite::Result<()> {
+    let mut query =
+        conn.prepare_cached("SELECT 1 FROM members WHERE room_id = ?1 AND user_id = ?2 AND active = 1")?;
+    for (room, user) in authors {
+        if !query.exists(params![room, user])? {
+            guards.strangers.insert((*room, (*user).to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// The authors who are being erased.
@@ -91,7 +109,8 @@ fn load_blocks(
 
 /// Whether the room has two members, of whom one has blocked the other.
 fn has_block(conn: &Connection, room: RoomId, user: &str) -> rusqlite::Result<bool> {
-    const MEMBERS: &str = "SELECT user_id FROM members WHERE room_id = ?1 AND active = 1 LIMIT 3";
+    const MEMBERS: &str = "SELECT user_id FROM members INDEXED BY members_active
+        WHERE room_id = ?1 AND active = 1 LIMIT 3";
     let members: Vec<String> = conn
         .prepare_cached(MEMBERS)?
         .query_map([room], |row| row.get(0))?

@@ -34,7 +34,7 @@ pub(super) fn all(
     limit: u32,
 ) -> rusqlite::Result<Vec<Member>> {
     conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM members m
+        "SELECT {COLUMNS} FROM members m INDEXED BY members_active
          WHERE m.room_id = ?1 AND m.user_id > ?2 AND m.active = 1 ORDER BY m.user_id LIMIT ?3"
     ))?
     .query_map(params![room, after.unwrap_or_default(), limit], |row| {
@@ -63,7 +63,9 @@ pub(super) fn sharing_a_room(
 }
 
 pub(super) fn count(conn: &Connection, room: RoomId) -> rusqlite::Result<u64> {
-    conn.prepare_cached("SELECT count(*) FROM members WHERE room_id = ?1 AND active = 1")?
+    const SQL: &str =
+        "SELECT count(*) FROM members INDEXED BY members_active WHERE room_id = ?1 AND active = 1";
+    conn.prepare_cached(SQL)?
         .query_row([room], |row| Ok(row.get::<_, Seq>(0)?.0))
 }
 

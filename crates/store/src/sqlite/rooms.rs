@@ -99,6 +99,12 @@ impl Write for CreateFor {
     }
 }
 
+/// Whether anybody is a member of the room.
+pub(super) fn has_members(conn: &Connection, room: RoomId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM members INDEXED BY members_active WHERE room_id = ?1 AND active = 1")?
+        .exists([room])
+}
+
 /// Deletes a room if it is unused since before a time; otherwise notes that it is in use.
 pub(super) struct DeleteUnused {
     pub(super) room: RoomId,
@@ -111,7 +117,6 @@ impl Write for DeleteUnused {
 
     fn apply(&self, batch: &mut Batch<'_>) -> rusqlite::Result<bool> {
         const IS_DUE: &str = "SELECT 1 FROM unused_rooms WHERE room_id = ?1 AND since < ?2";
-        const HAS_MEMBERS: &str = "SELECT 1 FROM members WHERE room_id = ?1 AND active = 1";
         let conn = batch.conn;
         let due = params![self.room, self.before];
         if !conn.prepare_cached(IS_DUE)?.exists(due)? {
@@ -122,7 +127,7 @@ impl Write for DeleteUnused {
                 .execute([self.room])?;
             return Ok(false);
         }
-        if conn.prepare_cached(HAS_MEMBERS)?.exists([self.room])? {
+        if has_members(conn, self.room)? {
             conn.prepare_cached("UPDATE unused_rooms SET since = ?2 WHERE room_id = ?1")?
                 .execute(params![self.room, self.now])?;
             return Ok(false);

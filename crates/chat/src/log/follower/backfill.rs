@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roomful_socket::Reason;
-use roomful_store::{EntryKind, LogEntry, LogHead, LogPosition, StoreError};
+use roomful_store::{LogEntry, LogHead, LogPosition, StoreError};
 use tokio::time::{Duration, Instant};
 
 use super::{Follower, FollowerParts};
@@ -143,10 +143,8 @@ impl Follower {
         if self.parts.cluster.is_none() {
             return;
         }
-        let counts = |logged: &&LogEntry| {
-            matches!(logged.entry.kind, EntryKind::Message | EntryKind::Delete)
-                && !self.parts.rooms.has(logged.room)
-        };
+        let counts =
+            |logged: &&LogEntry| logged.entry.kind.changes_unread() && !self.parts.rooms.has(logged.room);
         let mut rooms: Vec<_> = page.iter().filter(counts).map(|logged| logged.room).collect();
         rooms.sort_unstable();
         rooms.dedup();

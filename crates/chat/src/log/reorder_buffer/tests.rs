@@ -29,6 +29,7 @@ fn key(id: RoomId) -> RoomKey {
     RoomKey {
         id,
         name: RoomName::new(&format!("room-{id}")).ok(),
+        counts_changed: true,
     }
 }
 
@@ -100,6 +101,7 @@ fn every_node_needs_the_entries_of_the_control_room() {
     let control = RoomKey {
         id: NOT_SERVED,
         name: None,
+        counts_changed: false,
     };
     buffer.push_hints(LogPosition(1), [control]);
     assert_eq!(buffer.pop(is_served), None);

@@ -29,7 +29,7 @@ use crate::{
         change_index::Changed,
         cluster_presence::{ClusterPresence, Departure, Work},
         device::Device,
-        tracker::WentOffline,
+        tracker::{Choice, WentOffline},
     },
     types::{Shown, UserId},
 };
@@ -87,9 +87,15 @@ impl ClusterSync {
         self.wake.notify_one();
     }
 
-    /// Users went offline on this node, so the `emptied` rooms have no online users here.
+    /// Users went offline on this node (the caller holds the tracker's lock), so the `emptied` rooms have no online users here.
     pub(super) fn went_offline(&self, gone: Vec<WentOffline<RoomId>>, emptied: Vec<RoomId>, at: i64) {
-        self.state.lock().push_departure(Departure { gone, emptied, at });
+        let mut state = self.state.lock();
+        for WentOffline { last, .. } in &gone {
+            let choice = Some(last.choice.clone()).filter(Choice::shows);
+            state.known.depart(&last.user, choice);
+        }
+        state.push_departure(Departure { gone, emptied, at });
+        drop(state);
         self.wake.notify_one();
     }
 
@@ -111,7 +117,7 @@ impl ClusterSync {
     /// Another node's entry of the user has changed.
     pub(crate) fn other_user_changed(&self, user: &str) {
         let mut state = self.state.lock();
-        if state.is_watched(user) {
+        if state.known.is_watched(user) {
             state.plan(|work| _ = work.read_users.insert(user.into()));
             drop(state);
             self.wake.notify_one();
@@ -122,7 +128,7 @@ impl ClusterSync {
     pub(super) fn unwatch(&self, users: &[UserId]) {
         let mut state = self.state.lock();
         for user in users {
-            state.unwatch(user);
+            state.known.unwatch(user);
         }
         drop(state);
         for user in users {
@@ -155,6 +161,12 @@ pub(super) fn decode<T: for<'a> Deserialize<'a>>(entries: &[Entry]) -> Vec<T> {
             .ok()
     };
     entries.iter().filter_map(value).collect()
+}
+
+/// What a user shows as to others, by the entries of several nodes; `None` if they do not show.
+pub(super) fn visible(entries: &[UserOnNode]) -> Option<Choice> {
+    let shown = merged(entries)?.choice();
+    Some(shown).filter(Choice::shows)
 }
 
 /// What a user shows as, by the entries of several nodes: `None` if they are online on none.

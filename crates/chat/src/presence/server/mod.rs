@@ -2,9 +2,10 @@
 //! once.
 //!
 //! The rules of being online are in `tracker`, the sockets that get an event in `recipients`. The parts here
-//! connect them with sessions, rooms, the store and the clock; `status` has the users' choices, and
-//! `cluster_sync`, `writer` and `reader` the other nodes.
+//! connect them with sessions, rooms, the store and the clock; `status` has the users' choices, `announcing`
+//! the events for a change, and `cluster_sync`, `writer` and `reader` the other nodes.
 
+mod announcing;
 mod cluster_sync;
 mod reader;
 mod rooms;
@@ -24,11 +25,12 @@ use roomful_socket::{Namespace, Socket};
 use roomful_store::{RoomId, Store};
 use roomful_supervisor::supervise;
 
+use self::announcing::Shift;
 pub(crate) use self::cluster_sync::ClusterSync;
 use super::{
     device::Device,
     recipients::Recipients,
-    tracker::{Choice, OnlineEntry, PresenceTracker, Recalled, WentOffline},
+    tracker::{Choice, OnlineEntry, PresenceTracker, Recalled},
 };
 use crate::{
     alarm::Alarm,
@@ -37,7 +39,7 @@ use crate::{
     config::ChatConfig,
     connections::UserConnections,
     error::ChatError,
-    events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
+    events::presence::{STATUS, ShowsAs},
     keyed_mutex::KeyedMutex,
     lifecycle::{events::LifecycleEvents, online_users::OnlineUsers, undelivered},
     metrics::{Metrics, count},
@@ -204,16 +206,12 @@ impl PresenceServer {
                 return;
             }
             self.metrics.users_online.set(count(tracker.len()));
+            self.announce_arrival(user, &tracker);
         }
         let is_on_other_node = self.is_on_other_node(user).await;
         if !is_on_other_node {
             self.lifecycle
                 .user_online(user, name.as_deref(), self.clock.now_ms());
-        }
-        if !self.is_announced(user) {
-            let tracker = self.tracker.lock();
-            let watchers = self.recipients.watchers_of(user);
-            self.announce(user, &tracker, watchers.into_values());
         }
         match self.store.rooms_of(user, self.rooms_per_user).await {
             Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
@@ -222,12 +220,22 @@ impl PresenceServer {
         }
     }
 
+    /// The user came online here. Tells the sockets that are subscribed to them, or know them from another
+    /// node, if they show as something else now.
+    fn announce_arrival(&self, user: &UserId, tracker: &PresenceTracker<RoomId>) {
+        let sync = self.sync.as_ref();
+        let shift = Shift {
+            before: sync.and_then(|sync| sync.state.lock().known.arrive(user)),
+            now: tracker.choice(user).cloned().filter(Choice::shows),
+        };
+        let others = self.recipients.others(user, &self.known_rooms(user, tracker));
+        self.send_shift(user, &shift, self.clock.now_ms(), others);
+    }
+
     /// The user is online in all their rooms. Sockets that know it from another node are not told again.
     fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
         let mut tracker = self.tracker.lock();
-        let mut new: Vec<_> = rooms
-            .filter(|room| tracker.enter(user, *room).is_some())
-            .collect();
+        let mut new: Vec<_> = rooms.filter(|room| tracker.enter(user, *room)).collect();
         self.changed(user, &new);
         new.retain(|room| !self.shows_on_other_node(user, *room));
         let watchers = self.recipients.watchers_of(user);
@@ -278,7 +286,6 @@ impl PresenceServer {
             .filter(|room| tracker.count_in(*room) == 0)
             .collect();
         if let Some(sync) = &self.sync {
-            drop(tracker);
             sync.went_offline(gone, emptied, now);
             return;
         }
@@ -287,25 +294,22 @@ impl PresenceServer {
         }
         // Under the lock, so that nobody gets two changes in the wrong order.
         for gone in &gone {
-            self.emit_offline(gone, now);
+            let last = &gone.last;
+            let shift = Shift {
+                before: Some(last.choice.clone()).filter(Choice::shows),
+                now: None,
+            };
+            let others = self.recipients.others(&last.user, &gone.rooms);
+            self.send_shift(&last.user, &shift, last.last_seen(now), others);
+            self.note_offline(last, now);
         }
         drop(tracker);
         let seen = gone.into_iter().map(|gone| gone.last).collect();
         tokio::spawn(note_seen(Arc::clone(&self.store), seen, now));
     }
 
-    /// Announces that a user is online on no node any more.
-    fn emit_offline(&self, gone: &WentOffline<RoomId>, now: i64) {
-        let last = &gone.last;
-        if last.choice.shows() {
-            let event = Offline {
-                user_id: &last.user,
-                last_seen: last.last_seen(now),
-            };
-            let others = self.recipients.others(&last.user, &gone.rooms);
-            self.recipients
-                .send(&last.user, OFFLINE, &event, others.into_values());
-        }
+    /// Notes for the outbox that a user is online on no node any more.
+    fn note_offline(&self, last: &OnlineEntry, now: i64) {
         self.lifecycle
             .user_offline(&last.user, last.name.as_deref(), last.last_seen(now));
     }
@@ -334,22 +338,6 @@ impl PresenceServer {
         if let Some(sync) = &self.sync {
             sync.unwatch(&unwatched);
         }
-    }
-
-    // ---- announcing
-
-    /// Announces that the user is online, if they show.
-    fn announce(
-        &self,
-        user: &UserId,
-        tracker: &PresenceTracker<RoomId>,
-        recipients: impl Iterator<Item = Socket>,
-    ) {
-        let Some(choice) = tracker.choice(user).filter(|choice| choice.shows()) else {
-            return;
-        };
-        let event = Online::new(user, self.clock.now_ms(), choice);
-        self.recipients.send(user, ONLINE, &event, recipients);
     }
 }
 

@@ -7,25 +7,23 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use roomful_socket::Socket;
 use roomful_store::RoomId;
 use tokio::time::timeout;
 
 use super::{
     PresenceServer,
-    cluster_sync::{ClusterSync, decode, merged, room_key},
+    announcing::Found,
+    cluster_sync::{ClusterSync, decode, merged, room_key, visible},
 };
 use crate::{
     error::ChatError,
-    events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
     presence::{
         change_index::{self, ChangeIndex, Changed},
-        cluster_presence::{Before, Change},
+        cluster_presence::Change,
         device::Device,
-        recipients::knows,
         tracker::{Choice, OnlineEntry},
     },
-    types::{Shown, UserId},
+    types::UserId,
 };
 
 /// How long an answer waits for the registry before it tells of this node alone.
@@ -79,12 +77,6 @@ impl PresenceServer {
         state.is_some_and(|state| state.shown(room, user).is_some())
     }
 
-    /// Whether the clients that watch the user know from another node that they are online.
-    pub(super) fn is_announced(&self, user: &str) -> bool {
-        let state = self.sync.as_ref().map(|sync| sync.state.lock());
-        state.is_some_and(|state| state.is_announced(user))
-    }
-
     /// What users show as on other nodes, and since when they are hidden; in the order of `users`.
     ///
     /// # Errors
@@ -101,8 +93,7 @@ impl PresenceServer {
         let shown = users.iter().zip(&found).map(|(user, entries)| {
             let shown = merged(entries);
             if self.recipients.is_watched(user) {
-                let visible = shown.clone().filter(|shown| shown.choice().shows());
-                state.watch(user.as_str().into(), visible);
+                state.known.watch(user.as_str().into(), visible(entries));
             }
             shown.map(|shown| {
                 let hidden_since = entries.iter().find_map(|entry| entry.hidden_since);
@@ -197,8 +188,25 @@ impl PresenceServer {
         let entries = sync.users(&users).await?;
         let seen = self.last_seen(&users).await?;
         for ((user, changes), entries) in changes.iter().zip(&entries) {
-            let last_seen = seen.get(&**user).copied().unwrap_or_else(|| self.clock.now_ms());
-            self.emit_changes(sync, user, changes, merged(entries), last_seen);
+            let rooms = |which: fn(&Change) -> bool| {
+                let changes = changes.iter().filter(|(_, change)| which(change));
+                changes.map(|(room, _)| *room).collect::<Vec<_>>()
+            };
+            let came = rooms(|change| matches!(change, Change::Came(_)));
+            let found = Found {
+                shown: visible(entries),
+                came: &came,
+                went: &rooms(|change| matches!(change, Change::Went(_))),
+                last_seen: self.last_seen_of(user, &seen),
+            };
+            if found.shown.is_none() && !came.is_empty() {
+                // A list was put before the user's own entry.
+                sync.state.lock().recheck_user(user, came.iter().copied());
+            }
+            // Without its entry, a user has gone if no list has them, either.
+            if found.shown.is_some() || !found.went.is_empty() {
+                self.tell(sync, user, found);
+            }
         }
         Ok(())
     }
@@ -208,103 +216,28 @@ impl PresenceServer {
         Ok(rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect())
     }
 
-    /// Announces the changes of a user, who shows as `now` on the other nodes, to the rooms' sockets. Leaves
-    /// out rooms in which the user is online here: for those this node announces by itself.
-    fn emit_changes(
-        &self,
-        sync: &ClusterSync,
-        user: &UserId,
-        changes: &[(RoomId, Change)],
-        now: Option<Shown>,
-        last_seen: i64,
-    ) {
-        let tracker = self.tracker.lock();
-        let rooms: Vec<_> = changes
-            .iter()
-            .map(|(room, _)| *room)
-            .filter(|room| !tracker.is_in(user, *room))
-            .collect();
-        let watchers = self.recipients.watchers_of(user);
-        let mut others = self.recipients.in_rooms(user, &rooms);
-        others.retain(|id, _| !watchers.contains_key(id));
-        let shown = now.map(|shown| shown.choice()).filter(Choice::shows);
-        let is_shown_here = tracker.choice(user).is_some_and(Choice::shows);
-        let some = |which: fn(&Change) -> bool| changes.iter().any(|(_, change)| which(change));
-        let came = some(|change| matches!(change, Change::Came(_)));
-        let differs = some(|change| matches!(change, Change::Shows(_)));
-        let went = some(|change| matches!(change, Change::Went(_)));
-        if shown.is_none() && came {
-            // A list was put before the user's own entry.
-            let rooms = changes.iter().map(|(room, _)| *room);
-            sync.state.lock().recheck_user(user, rooms);
-        }
-        match shown {
-            Some(choice) if came => {
-                let mut before = sync.state.lock().rooms_of(user);
-                before.retain(|room| !rooms.contains(room));
-                before.extend(tracker.rooms_of(user));
-                others.retain(|_, socket| !knows(socket, &before));
-                let event = Online::new(user, self.clock.now_ms(), &choice);
-                self.recipients.send(user, ONLINE, &event, others.into_values());
-            }
-            Some(choice) if differs => {
-                let event = ShowsAs::new(user, &choice);
-                self.recipients.send(user, STATUS, &event, others.into_values());
-            }
-            // They have left a room and are still online.
-            Some(_) => {}
-            None if is_shown_here || !went => {}
-            None => {
-                let event = Offline {
-                    user_id: user,
-                    last_seen,
-                };
-                self.recipients.send(user, OFFLINE, &event, others.into_values());
-            }
-        }
+    fn last_seen_of(&self, user: &UserId, seen: &HashMap<String, i64>) -> i64 {
+        seen.get(&**user).copied().unwrap_or_else(|| self.clock.now_ms())
     }
 
-    /// Reads the entries of watched users, and announces the changes to the watching sockets.
+    /// Reads the entries of watched users, and announces the changes.
     pub(super) async fn read_watched(&self, sync: &ClusterSync, users: &[UserId]) -> Result<(), ChatError> {
         let ids: Vec<_> = users.iter().map(ToString::to_string).collect();
         let found = sync.users(&ids).await?;
         let complete = sync.cluster.is_complete().await?;
         let seen = self.last_seen(&ids).await?;
         for (user, entries) in users.iter().zip(&found) {
-            let now = merged(entries).filter(|shown| shown.choice().shows());
-            if now.is_none() && !complete {
+            let found = Found {
+                shown: visible(entries),
+                last_seen: self.last_seen_of(user, &seen),
+                ..Found::default()
+            };
+            if found.shown.is_none() && !complete {
                 continue;
             }
             // A change on another node may be a membership that makes the user visible here.
             self.show_to_new_subscribers(user).await;
-            let tracker = self.tracker.lock();
-            let Some(before) = sync.state.lock().announce(user, now.as_ref()) else {
-                continue;
-            };
-            if tracker.choice(user).is_some_and(Choice::shows) {
-                continue;
-            }
-            let watchers: Vec<Socket> = self.recipients.watchers_of(user).into_values().collect();
-            match (before, now) {
-                (Before::Offline, Some(shown)) => {
-                    let choice = shown.choice();
-                    let event = Online::new(user, self.clock.now_ms(), &choice);
-                    self.recipients.send(user, ONLINE, &event, watchers);
-                }
-                (_, Some(shown)) => {
-                    let choice = shown.choice();
-                    let event = ShowsAs::new(user, &choice);
-                    self.recipients.send(user, STATUS, &event, watchers);
-                }
-                (_, None) => {
-                    let last_seen = seen.get(&**user).copied();
-                    let event = Offline {
-                        user_id: user,
-                        last_seen: last_seen.unwrap_or_else(|| self.clock.now_ms()),
-                    };
-                    self.recipients.send(user, OFFLINE, &event, watchers);
-                }
-            }
+            self.tell(sync, user, found);
         }
         Ok(())
     }

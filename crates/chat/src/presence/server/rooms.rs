@@ -3,26 +3,22 @@
 use roomful_store::RoomId;
 
 use super::PresenceServer;
-use crate::{
-    presence::{recipients::knows, tracker::OnlineEntry},
-    types::UserId,
-};
+use crate::{presence::tracker::OnlineEntry, types::UserId};
 
 impl PresenceServer {
     /// The user is online in a room, too. Tells the sockets there that do not know the user is online.
     pub(crate) fn enter(&self, user: &UserId, room: RoomId) {
         let mut tracker = self.tracker.lock();
-        let Some(others) = tracker.enter(user, room) else {
+        let known = self.known_rooms(user, &tracker);
+        if !tracker.enter(user, room) {
             return;
-        };
+        }
         self.changed(user, &[room]);
         if self.shows_on_other_node(user, room) {
             return;
         }
-        let watchers = self.recipients.watchers_of(user);
-        let mut others_there = self.recipients.in_rooms(user, &[room]);
-        others_there.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, &others));
-        self.announce(user, &tracker, others_there.into_values());
+        let strangers = self.strangers_in(user, &[room], &known);
+        self.announce(user, &tracker, strangers.into_values());
     }
 
     /// The user is not online in a room any more. Returns whether they were.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use roomful_socket::Socket;
 
-use super::PresenceServer;
+use super::{PresenceServer, announcing::Shift};
 use crate::{
     error::ChatError,
-    events::presence::{OFFLINE, Offline, STATUS, ShowsAs, State, Status},
+    events::presence::{STATUS, ShowsAs, State, Status},
     log::control::Control,
-    presence::tracker::{Choice, OnlineEntry, Shift},
+    presence::tracker::{Choice, OnlineEntry},
     types::Shown,
     types::UserId,
 };
@@ -70,22 +70,14 @@ impl PresenceServer {
         let mut tracker = self.tracker.lock();
         let tracker = &mut *tracker;
         let news = ShowsAs::new(user, choice);
-        let shift = tracker.choose(user, choice.clone(), seen_at);
-        let others = self.recipients.others(user, tracker.rooms_of(user));
+        let before = tracker.choose(user, choice.clone(), seen_at);
+        let shift = Shift {
+            before: before.filter(Choice::shows),
+            now: tracker.choice(user).cloned().filter(Choice::shows),
+        };
+        let others = self.recipients.others(user, &self.known_rooms(user, tracker));
         let recipients = others.len();
-        let others = others.into_values();
-        match shift {
-            Shift::Appeared => self.announce(user, tracker, others),
-            Shift::Vanished => {
-                let event = Offline {
-                    user_id: user,
-                    last_seen: seen_at,
-                };
-                self.recipients.send(user, OFFLINE, &event, others);
-            }
-            Shift::Changed => self.recipients.send(user, STATUS, &news, others),
-            Shift::Unseen => {}
-        }
+        self.send_shift(user, &shift, seen_at, others);
         let devices = self.recipients.other_devices(user, on);
         self.recipients.send(user, STATUS, &news, devices);
         self.changed(user, tracker.rooms_of(user));

@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use super::{
     PresenceServer,
-    cluster_sync::{ClusterSync, UserOnNode, room_key, user_key},
+    announcing::Found,
+    cluster_sync::{ClusterSync, UserOnNode, decode, room_key, user_key, visible},
     note_seen,
 };
 use crate::{
@@ -51,9 +52,13 @@ impl PresenceServer {
         });
     }
 
-    /// Puts the user's entry, or removes it if they are not online here. Returns on how many other nodes they
-    /// are. The caller holds the lock for the user's choices.
-    pub(super) async fn put_user(&self, sync: &ClusterSync, user: &UserId) -> Result<usize, ChatError> {
+    /// Puts the user's entry, or removes it if they are not online here. Returns the entries of other nodes.
+    /// The caller holds the lock for the user's choices.
+    pub(super) async fn put_user(
+        &self,
+        sync: &ClusterSync,
+        user: &UserId,
+    ) -> Result<Vec<UserOnNode>, ChatError> {
         let entry = self.tracker.lock().entry(user);
         let others = match entry {
             Some(entry) => {
@@ -64,7 +69,7 @@ impl PresenceServer {
             None => sync.cluster.remove(&user_key(user)).await?,
         };
         sync.cluster.publish_user_presence(user);
-        Ok(others.len())
+        Ok(decode(&others))
     }
 
     fn on_this_node(&self, entry: OnlineEntry) -> UserOnNode {
@@ -88,7 +93,7 @@ impl PresenceServer {
             self.put_user(sync, user).await
         });
         if let Ok(Ok(others)) = others.await {
-            return others > 0;
+            return !others.is_empty();
         }
         sync.user_changed(user);
         false
@@ -161,13 +166,21 @@ impl PresenceServer {
         let others = self.put_user(sync, user).await?;
         // After the user's entry: a node that reads the lists finds the entry removed.
         sync.rooms_changed(&gone.rooms);
-        if others > 0 {
-            return Ok(OtherNodes::SomeHaveThem);
-        }
-        if !sync.cluster.is_complete().await? {
+        if others.is_empty() && !sync.cluster.is_complete().await? {
             return Ok(OtherNodes::Unknown);
         }
-        self.emit_offline(gone, at);
+        let found = Found {
+            shown: visible(&others),
+            went: &gone.rooms,
+            last_seen: gone.last.last_seen(at),
+            ..Found::default()
+        };
+        self.tell(sync, user, found);
+        sync.state.lock().known.departed(user);
+        if !others.is_empty() {
+            return Ok(OtherNodes::SomeHaveThem);
+        }
+        self.note_offline(&gone.last, at);
         Ok(OtherNodes::NoneHasThem)
     }
 

@@ -62,19 +62,6 @@ impl OnlineEntry {
     }
 }
 
-/// What a choice changes for others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shift {
-    /// The user shows as online now.
-    Appeared,
-    /// The user shows as offline now.
-    Vanished,
-    /// The user shows another status.
-    Changed,
-    /// Nothing: the user does not show, or is not online.
-    Unseen,
-}
-
 impl Shown {
     /// The status that the user chose.
     pub(crate) fn choice(&self) -> Choice {

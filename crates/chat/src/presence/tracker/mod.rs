@@ -8,7 +8,7 @@ mod entry;
 
 use std::{collections::HashMap, sync::Arc};
 
-pub use self::entry::{Choice, OnlineEntry, Recalled, Shift};
+pub use self::entry::{Choice, OnlineEntry, Recalled};
 use crate::{deadlines::Deadlines, types::UserId};
 use indexmap::IndexSet;
 
@@ -181,48 +181,39 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         self.users.get(user).map(|entry| &entry.choice)
     }
 
-    /// The user chooses a status at `now`.
-    pub fn choose(&mut self, user: &str, choice: Choice, now: i64) -> Shift {
-        let Some(entry) = self.users.get_mut(user) else {
-            return Shift::Unseen;
-        };
+    /// The user chooses a status at `now`. Returns the one before; `None` if they are not online.
+    pub fn choose(&mut self, user: &str, choice: Choice, now: i64) -> Option<Choice> {
+        let entry = self.users.get_mut(user)?;
         let (showed, shows) = (entry.choice.shows(), choice.shows());
         for room in &entry.rooms {
             if let Some(room_users) = self.rooms.get_mut(room) {
                 room_users.hidden = room_users.hidden + usize::from(showed) - usize::from(shows);
             }
         }
-        entry.choice = choice;
-        match (showed, shows) {
-            (false, true) => {
-                entry.hidden_since = None;
-                Shift::Appeared
-            }
-            (true, false) => {
-                entry.hidden_since = Some(entry.gone_at.unwrap_or(now));
-                Shift::Vanished
-            }
-            (true, true) => Shift::Changed,
-            (false, false) => Shift::Unseen,
+        if shows {
+            entry.hidden_since = None;
+        } else if showed {
+            entry.hidden_since = Some(entry.gone_at.unwrap_or(now));
         }
+        Some(std::mem::replace(&mut entry.choice, choice))
     }
 
     // ---- rooms
 
-    /// An online user enters `room`. Returns the rooms that they were in before; `None` if they are in this
-    /// one already.
-    pub fn enter(&mut self, user: &UserId, room: R) -> Option<Vec<R>> {
-        let entry = self.users.get_mut(user)?;
+    /// An online user enters `room`. False if they are in it already, or not online.
+    pub fn enter(&mut self, user: &UserId, room: R) -> bool {
+        let Some(entry) = self.users.get_mut(user) else {
+            return false;
+        };
         let room_users = self.rooms.entry(room).or_default();
         if !room_users.users.insert(Arc::clone(user)) {
-            return None;
+            return false;
         }
         room_users.hidden += usize::from(!entry.choice.shows());
-        let before = entry.rooms.clone();
         // Most users are in a room or two: no capacity beyond that.
         entry.rooms.reserve_exact(1);
         entry.rooms.push(room);
-        Some(before)
+        true
     }
 
     /// The user leaves `room`. Returns whether they were in it.

@@ -6,9 +6,11 @@ mod erasure;
 mod faulty;
 mod notifications;
 mod presence;
+mod presence_once;
 mod profiles;
 mod recovery;
 mod rooms;
+mod unread;
 
 use std::{
     sync::{Arc, atomic::Ordering},

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use roomful_chat::admin::Impose;
 use roomful_store::{Role, RoomChange, RoomKind, SanctionKind};
 use roomful_testkit::token;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Nodes, is_closed, isolated_nodes, isolated_nodes_on_flaky};
 use crate::fixture::{SECRET, START, claims, failed, ok, send, settle};
@@ -187,4 +187,42 @@ async fn a_ban_on_one_node_takes_effect_on_all() {
         let refused = nodes[node].try_connect(&json!({ "token": token })).await;
         assert!(refused.is_err(), "node {node}");
     }
+}
+
+#[tokio::test]
+async fn a_new_role_reaches_all_devices_of_the_user_and_those_that_return() {
+    let nodes = Nodes::start(2).await;
+    let alice = nodes[1].joined("alice", "lobby").await;
+    let phone = nodes[0].joined("bob", "lobby").await;
+    let tablet = nodes[1].connect("bob").await;
+    let put = |role| nodes[0].chat.put_member("lobby", "bob", Some(role));
+    for (role, name) in [(Role::Moderator, "moderator"), (Role::Member, "member")] {
+        put(role).await.unwrap();
+        // The same again is no change.
+        put(role).await.unwrap();
+        for device in [&phone, &tablet] {
+            let state = device.next_event("chat:room_state").await.unwrap();
+            assert_eq!((&state["room"], &state["role"]), (&json!("lobby"), &json!(name)));
+        }
+    }
+    send(&alice, "lobby", "hi").await;
+    phone.next_event("chat:receive_message").await.unwrap();
+    for client in [&alice, &phone, &tablet] {
+        settle(client).await;
+        assert_eq!(client.drain("chat:room_state"), [] as [Value; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_removed_member_writes_nothing_on_a_node_that_has_not_heard_of_it() {
+    let (here, there, _data) = isolated_nodes(Duration::from_hours(1)).await;
+    let bob = there.joined("bob", "lobby").await;
+    send(&bob, "lobby", "hi").await;
+    here.chat.remove_member("lobby", "bob").await.unwrap();
+    let message = json!({ "room": "lobby", "text": "still here" });
+    failed(bob.call("chat:send_message", &message).await, "forbidden");
+    let reaction = json!({ "room": "lobby", "seq": 1, "emoji": "+" });
+    failed(bob.call("chat:react", &reaction).await, "forbidden");
+    let delete = json!({ "room": "lobby", "seq": 1 });
+    failed(bob.call("chat:delete_message", &delete).await, "forbidden");
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use tokio_postgres::Row;
 
 use super::super::{
@@ -18,6 +18,7 @@ use crate::{
     LogPosition, NewEntry, StoreError,
     append::{
         Allowances, Author, DedupKey, DedupRecord, Guards, Loaded, RecordedText, Target, Touched, is_erased,
+        members,
     },
 };
 
@@ -43,6 +44,10 @@ const AUTHORS: &str = "SELECT t.at, e.own_messages
     FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY t (room_id, user_id, at)
     CROSS JOIN LATERAL (SELECT e.own_messages FROM entries e
         WHERE e.room_id = t.room_id AND e.user_id = t.user_id AND e.kind = 0 ORDER BY e.seq DESC LIMIT 1) e";
+const STRANGERS: &str =
+    "SELECT t.room_id, t.user_id FROM unnest($1::bigint[], $2::text[]) t (room_id, user_id)
+    WHERE NOT EXISTS (SELECT 1 FROM members m
+        WHERE m.room_id = t.room_id AND m.user_id = t.user_id AND m.active = 1)";
 const USAGE: &str = "SELECT user_id, bytes FROM user_usage WHERE user_id = ANY($1) AND day = $2";
 const TARGETS: &str = "SELECT e.room_id, e.seq,
         e.kind = 0 AND NOT EXISTS (SELECT 1 FROM message_states s
@@ -70,6 +75,7 @@ pub(super) async fn load<'a>(
 ) -> Result<Option<Loaded<'a>>, Failure> {
     debug_assert!(ROOMS.contains("r.history") && ROOM_COLUMNS.ends_with("r.history"));
     let touched = Touched::by(appends);
+    let must_be_members = members(appends);
     let mut steps = vec![
         Step::new("BEGIN", Vec::new()),
         Step::new(STORED_STATE_LOCKED, vec![Box::new(log_state.node())]),
@@ -77,6 +83,7 @@ pub(super) async fn load<'a>(
         dedup(&touched.dedup),
         authors(&touched.authors),
         moderation::is_moderated(appends),
+        strangers(&must_be_members),
     ];
     let lacking = allowances.missing().to_vec();
     if !lacking.is_empty() {
@@ -120,6 +127,10 @@ pub(super) async fn load<'a>(
         }
     }
     let is_moderated = next().first().map_or(Ok(false), |row| row.flag(0))?;
+    let mut strangers = HashSet::new();
+    for row in next() {
+        strangers.insert((row.int(0)?, row.text(1)?));
+    }
     if !lacking.is_empty() {
         for user in lacking {
             allowances.counted(user, 0);
@@ -144,6 +155,7 @@ pub(super) async fn load<'a>(
     if is_moderated {
         loaded.guards = moderation::guards(conn, appends).await?;
     }
+    loaded.guards.strangers = strangers;
     Ok(Some(loaded))
 }
 
@@ -167,6 +179,15 @@ fn authors(authors: &[Author<'_>]) -> Step {
         column(authors, |author| text(author.1).into_owned()),
     ];
     Step::new(AUTHORS, params)
+}
+
+/// The step that finds the authors who must be members of their rooms and are not.
+fn strangers(authors: &[Author<'_>]) -> Step {
+    let params: Vec<Param> = vec![
+        column(authors, |author| author.0),
+        column(authors, |author| text(author.1).into_owned()),
+    ];
+    Step::new(STRANGERS, params)
 }
 
 fn dedup_record(row: &Row) -> Result<DedupRecord<'static>, Failure> {

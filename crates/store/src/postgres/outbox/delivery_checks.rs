@@ -17,7 +17,7 @@ use crate::{
     outbox::{RecordContent, STILL_WAITING},
 };
 
-pub(super) async fn due(
+pub(in crate::postgres) async fn due(
     conn: &Conn,
     now: i64,
     limit: u32,

@@ -9,7 +9,7 @@
 //! | `store` | the `Outbox` trait on the pool |
 
 mod delivery;
-mod delivery_checks;
+pub(super) mod delivery_checks;
 mod leases;
 mod maintenance;
 mod store;

@@ -63,6 +63,7 @@ fn message(room: RoomId, client_id: &str) -> NewEntry {
         replacement: None,
         charged: false,
         exempt: false,
+        as_member: false,
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn schedule(
     Ok(())
 }
 
-pub(super) fn due(
+pub(in crate::sqlite) fn due(
     conn: &Connection,
     now: i64,
     limit: u32,
@@ -62,14 +62,15 @@ pub(super) fn due(
 
 fn members_within(conn: &Connection, room: RoomId, most: u32) -> rusqlite::Result<bool> {
     const SQL: &str = "SELECT count(*) <= ?2 FROM
-        (SELECT 1 FROM members WHERE room_id = ?1 AND active = 1 LIMIT ?2 + 1)";
+        (SELECT 1 FROM members INDEXED BY members_active
+            WHERE room_id = ?1 AND active = 1 LIMIT ?2 + 1)";
     conn.prepare_cached(SQL)?
         .query_row(params![room, most], |row| row.get(0))
 }
 
 fn waiting(conn: &Connection, room: RoomId, seq: u64) -> rusqlite::Result<Vec<String>> {
     conn.prepare_cached(&format!(
-        "SELECT m.user_id FROM entries e JOIN members m ON {STILL_WAITING}
+        "SELECT m.user_id FROM entries e JOIN members m INDEXED BY members_active ON {STILL_WAITING}
          WHERE e.room_id = ?1 AND e.seq = ?2"
     ))?
     .query_map(params![room, Seq(seq)], |row| row.get(0))?

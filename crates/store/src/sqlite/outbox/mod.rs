@@ -9,7 +9,7 @@
 //! | `store` | the `Outbox` trait on the writer and the readers |
 
 mod delivery;
-mod delivery_checks;
+pub(super) mod delivery_checks;
 mod maintenance;
 mod row;
 mod store;

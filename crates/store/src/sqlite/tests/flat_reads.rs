@@ -7,14 +7,14 @@ use std::sync::{
 
 use rusqlite::Connection;
 
-use super::{File, change};
+use super::{File, change, message};
 use crate::{
     EntryKind, LogPosition, Missed, NewEntry, Options, Page, Range, RoomId,
     append::{Reservations, mutation},
     contract::{Harness as _, long_room},
     sqlite::{
-        batch::Batch, connection, history, inbox, members, positions, rooms, statement::execute, unread,
-        write::Write as _,
+        append, batch::Batch, connection, history, inbox, members, outbox::delivery_checks, positions, rooms,
+        statement::execute, unread, write::Write as _,
     },
 };
 
@@ -135,5 +135,66 @@ async fn reads_and_changes_do_not_grow_with_the_room() {
         // Single rows up to the end of a small block, then the blocks: 2 x 255 of each kind at most. The
         // search by position halves.
         assert!(few > 0 && many < few + 1_500, "{call}: {few} steps, then {many}");
+    }
+}
+
+/// The steps of each call in a room of three members that this many users have left.
+async fn steps_after(left: u32) -> Vec<(&'static str, u64)> {
+    let file = File::new();
+    let options = Options::default();
+    let store = file.open(options.clone());
+    let room = store.open_room("a", true, 1).await.unwrap().unwrap().id;
+    for user in ["xan", "yan", "zoe"] {
+        store.join(room, user, 1).await.unwrap();
+    }
+    store.append(vec![message(room, "hi")]).await.unwrap();
+    store.close().await;
+    let counted = Counted::open(&file);
+    let more = "INSERT INTO blocks (user_id, blocked_id, at) VALUES ('left-1', 'zoe', 1);
+        INSERT INTO delivery_checks (room_id, seq, due_at, is_last) SELECT id, 1, 1, 1
+            FROM rooms WHERE name = 'a'";
+    counted.conn.execute_batch(more).unwrap();
+    let leave = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+        INSERT INTO members (room_id, user_id, active, joined_at) SELECT ?1, 'left-' || i, 0, 1 FROM n";
+    counted
+        .conn
+        .execute(leave, rusqlite::params![room, left])
+        .unwrap();
+    let message = NewEntry {
+        as_member: true,
+        user_id: "zoe".into(),
+        ..message(room, "key")
+    };
+    let send = |conn: &Connection| {
+        let (reservations, unmoderated) = (&mut Reservations::new(0), &mut false);
+        let mut batch = Batch::new(conn, &options, reservations, unmoderated);
+        append::append(&mut batch, &[std::slice::from_ref(&message)])
+    };
+    vec![
+        ("a send", counted.steps(send)),
+        (
+            "a page of members",
+            counted.steps(|conn| members::all(conn, room, None, 10)),
+        ),
+        (
+            "the count of members",
+            counted.steps(|conn| members::count(conn, room)),
+        ),
+        (
+            "members who have yet to acknowledge",
+            counted.steps(|conn| delivery_checks::due(conn, 9, 10, 100)),
+        ),
+        (
+            "a look for unused rooms",
+            counted.steps(|conn| rooms::has_members(conn, room)),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn reads_and_sends_do_not_grow_with_those_who_have_left() {
+    let (few, many) = (steps_after(10).await, steps_after(10_000).await);
+    for ((call, few), (_, many)) in few.into_iter().zip(many) {
+        assert!(few > 0 && many < few + 200, "{call}: {few} steps, then {many}");
     }
 }

@@ -73,6 +73,7 @@ fn message(room: RoomId, body: &str) -> NewEntry {
         replacement: None,
         charged: false,
         exempt: false,
+        as_member: false,
     }
 }
 

@@ -1,0 +1,201 @@
+//! What the clients of this node know of users who are or were on other nodes, as a value.
+//!
+//! A change of a user arrives in several ways: by a control entry, by the user's own entry in the registry,
+//! by the list of each room, and by a departure from this node. The first one that differs from what clients
+//! were told last is announced to all of them, and the others differ no more.
+
+use std::{collections::HashMap, sync::Arc};
+
+use roomful_store::RoomId;
+
+use super::tracker::Choice;
+use crate::types::UserId;
+
+/// The users whom clients of this node may know. Bounded by the subscriptions, the users online here and the
+/// lists of this node's rooms.
+#[derive(Debug, Default)]
+pub(super) struct KnownUsers(HashMap<UserId, Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The rooms of this node in which the user shows on other nodes.
+    rooms: Vec<RoomId>,
+    /// Whether clients here are subscribed to the user.
+    is_watched: bool,
+    /// Whether the user is online here, or their departure from here is not announced yet. While online here,
+    /// the user shows as the tracker says.
+    is_here: bool,
+    /// What the user shows as; `None` for offline.
+    told: Option<Choice>,
+}
+
+impl Known {
+    fn is_idle(&self) -> bool {
+        self.rooms.is_empty() && !self.is_watched && !self.is_here
+    }
+}
+
+impl KnownUsers {
+    // ---- rooms
+
+    /// The user shows in one more room on other nodes.
+    pub(super) fn enters(&mut self, user: &UserId, room: RoomId) {
+        self.0.entry(Arc::clone(user)).or_default().rooms.push(room);
+    }
+
+    /// The user no longer shows in the room on other nodes.
+    pub(super) fn leaves(&mut self, user: &str, room: RoomId) {
+        if let Some(known) = self.0.get_mut(user) {
+            known.rooms.retain(|known| *known != room);
+        }
+    }
+
+    /// The first read of the room's lists has the user, and the client that asks gets to know it. Returns true
+    /// if clients that are subscribed to the user do not know it yet.
+    pub(super) fn is_listed(&mut self, user: &UserId, room: RoomId, choice: Choice) -> bool {
+        let known = self.0.entry(Arc::clone(user)).or_default();
+        let is_unknown = known.is_idle();
+        known.rooms.push(room);
+        if is_unknown {
+            known.told = Some(choice);
+        }
+        known.is_watched && !known.is_here && known.told.is_none()
+    }
+
+    /// The rooms in which the user shows on other nodes.
+    pub(super) fn rooms_of(&self, user: &str) -> &[RoomId] {
+        self.0.get(user).map_or(&[], |known| &known.rooms)
+    }
+
+    // ---- subscriptions
+
+    /// Clients here are subscribed to the user, and know by the answer what the user shows as.
+    pub(super) fn watch(&mut self, user: UserId, choice: Option<Choice>) {
+        let known = self.0.entry(user).or_default();
+        if known.is_idle() {
+            known.told = choice;
+        }
+        known.is_watched = true;
+    }
+
+    pub(super) fn unwatch(&mut self, user: &str) {
+        if let Some(known) = self.0.get_mut(user) {
+            known.is_watched = false;
+        }
+    }
+
+    pub(super) fn is_watched(&self, user: &str) -> bool {
+        self.0.get(user).is_some_and(|known| known.is_watched)
+    }
+
+    pub(super) fn watched(&self) -> impl Iterator<Item = UserId> {
+        let watched = self.0.iter().filter(|(_, known)| known.is_watched);
+        watched.map(|(user, _)| Arc::clone(user))
+    }
+
+    // ---- users of this node
+
+    /// The user comes online here. Returns what they showed as before.
+    pub(super) fn arrive(&mut self, user: &UserId) -> Option<Choice> {
+        let known = self.0.entry(Arc::clone(user)).or_default();
+        if known.is_idle() {
+            known.told = None;
+        }
+        known.is_here = true;
+        known.told.take()
+    }
+
+    /// The user is not online here any more, where they showed as this.
+    pub(super) fn depart(&mut self, user: &str, choice: Option<Choice>) {
+        if let Some(known) = self.0.get_mut(user) {
+            known.told = choice;
+        }
+    }
+
+    /// The departure from here is about to be announced.
+    pub(super) fn departed(&mut self, user: &str) {
+        if let Some(known) = self.0.get_mut(user) {
+            known.is_here = false;
+        }
+    }
+
+    // ---- changes
+
+    /// Whether clients here know the user as this, or learn it in another way since the user is here.
+    pub(super) fn shows(&self, user: &str, choice: &Choice) -> bool {
+        let known = self.0.get(user);
+        known.is_some_and(|known| known.is_here || known.told.as_ref() == Some(choice))
+    }
+
+    /// Clients here are told that a user, who is not here, shows as this; `None` for offline. Returns what
+    /// they knew before.
+    pub(super) fn tell(&mut self, user: &str, choice: Option<Choice>) -> Option<Choice> {
+        let known = self.0.get_mut(user)?;
+        std::mem::replace(&mut known.told, choice)
+    }
+
+    /// Forgets the users whom no client here can know any more.
+    pub(super) fn forget_idle(&mut self) {
+        self.0.retain(|_, known| !known.is_idle());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roomful_store::ChosenStatus;
+
+    fn busy() -> Choice {
+        Choice {
+            status: ChosenStatus::Busy,
+            text: None,
+        }
+    }
+
+    #[test]
+    fn a_user_is_told_once_for_each_change() {
+        let mut known = KnownUsers::default();
+        known.watch("a".into(), None);
+        assert_eq!(known.tell("a", Some(busy())), None);
+        assert!(known.shows("a", &busy()));
+        assert_eq!(known.tell("a", Some(busy())), Some(busy()));
+        assert_eq!(known.tell("a", None), Some(busy()));
+        assert!(!known.shows("a", &busy()));
+    }
+
+    #[test]
+    fn the_first_list_tells_those_who_ask_and_not_those_who_are_subscribed() {
+        let mut known = KnownUsers::default();
+        assert!(!known.is_listed(&"a".into(), 1, busy()));
+        assert!(known.shows("a", &busy()));
+        known.watch("b".into(), None);
+        assert!(known.is_listed(&"b".into(), 1, busy()));
+        assert_eq!(known.tell("b", Some(busy())), None);
+    }
+
+    #[test]
+    fn a_departure_goes_on_with_what_the_user_showed_as_here() {
+        let mut known = KnownUsers::default();
+        let user = UserId::from("a");
+        assert_eq!(known.arrive(&user), None);
+        known.depart("a", Some(busy()));
+        known.forget_idle();
+        assert!(known.shows("a", &busy()));
+        known.departed("a");
+        assert_eq!(known.tell("a", None), Some(busy()));
+        known.forget_idle();
+        assert_eq!(known.tell("a", Some(busy())), None, "forgotten");
+        assert_eq!(known.arrive(&user), None);
+    }
+
+    #[test]
+    fn a_subscription_after_a_pause_starts_with_its_answer() {
+        let mut known = KnownUsers::default();
+        known.watch("a".into(), Some(busy()));
+        known.unwatch("a");
+        known.watch("a".into(), None);
+        assert!(!known.shows("a", &busy()));
+        assert!(known.is_watched("a"));
+        assert_eq!(known.rooms_of("a"), [] as [RoomId; 0]);
+    }
+}

@@ -1,0 +1,138 @@
+//! Announcing users: which sockets get which event for a change.
+
+use std::collections::HashMap;
+
+use roomful_socket::{Socket, SocketId};
+use roomful_store::RoomId;
+
+use super::{ClusterSync, PresenceServer};
+use crate::{
+    events::presence::{OFFLINE, ONLINE, Offline, Online, STATUS, ShowsAs},
+    presence::{
+        recipients::knows,
+        tracker::{Choice, PresenceTracker},
+    },
+    types::UserId,
+};
+
+/// A change of what a user shows as. `None` is offline.
+pub(super) struct Shift {
+    pub(super) before: Option<Choice>,
+    pub(super) now: Option<Choice>,
+}
+
+/// What the registry tells of a user on the other nodes.
+#[derive(Default)]
+pub(super) struct Found<'a> {
+    /// What the user shows as; `None` if they do not show.
+    pub(super) shown: Option<Choice>,
+    /// The rooms that list the user now and did not before.
+    pub(super) came: &'a [RoomId],
+    /// The rooms that listed the user before and do not now.
+    pub(super) went: &'a [RoomId],
+    /// The time for `presence:offline`.
+    pub(super) last_seen: i64,
+}
+
+type Sockets = HashMap<SocketId, Socket>;
+
+impl PresenceServer {
+    /// Announces that the user is online, if they show.
+    pub(super) fn announce(
+        &self,
+        user: &UserId,
+        tracker: &PresenceTracker<RoomId>,
+        recipients: impl Iterator<Item = Socket>,
+    ) {
+        if let Some(choice) = tracker.choice(user).filter(|choice| choice.shows()) {
+            self.send_online(user, choice, recipients);
+        }
+    }
+
+    fn send_online(&self, user: &UserId, choice: &Choice, recipients: impl Iterator<Item = Socket>) {
+        let event = Online::new(user, self.clock.now_ms(), choice);
+        self.recipients.send(user, ONLINE, &event, recipients);
+    }
+
+    /// The rooms whose sockets know the user: those that they are online in here or on other nodes.
+    pub(super) fn known_rooms(&self, user: &UserId, tracker: &PresenceTracker<RoomId>) -> Vec<RoomId> {
+        let mut rooms = tracker.rooms_of(user).to_vec();
+        if let Some(sync) = &self.sync {
+            rooms.extend(sync.state.lock().known.rooms_of(user));
+        }
+        rooms
+    }
+
+    /// Announces a change to these sockets.
+    pub(super) fn send_shift(&self, user: &UserId, shift: &Shift, last_seen: i64, recipients: Sockets) {
+        let recipients = recipients.into_values();
+        match (&shift.before, &shift.now) {
+            (None, Some(choice)) => self.send_online(user, choice, recipients),
+            (Some(before), Some(choice)) if before != choice => {
+                let event = ShowsAs::new(user, choice);
+                self.recipients.send(user, STATUS, &event, recipients);
+            }
+            (Some(_), None) => {
+                let user_id = user;
+                let event = Offline { user_id, last_seen };
+                self.recipients.send(user, OFFLINE, &event, recipients);
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+
+    /// Tells the clients here what the registry tells of a user, if they know something else, and the sockets
+    /// of rooms in which the user is new, if they do not know them yet.
+    pub(super) fn tell(&self, sync: &ClusterSync, user: &UserId, found: Found<'_>) {
+        let tracker = self.tracker.lock();
+        let Found {
+            shown,
+            came,
+            went,
+            last_seen,
+        } = found;
+        // While the user is online here, they show as they do here, and other changes come by control entries.
+        let shift = match tracker.choice(user) {
+            Some(choice) => {
+                let shown = Some(choice.clone()).filter(Choice::shows);
+                let before = shown.clone();
+                Shift { before, now: shown }
+            }
+            None => Shift {
+                before: sync.state.lock().known.tell(user, shown.clone()),
+                now: shown,
+            },
+        };
+        let mut rooms = self.known_rooms(user, &tracker);
+        let newcomers = match &shift {
+            Shift {
+                before: Some(_),
+                now: Some(choice),
+            } => {
+                let new = came.iter().copied();
+                let new: Vec<_> = new.filter(|room| !tracker.is_in(user, *room)).collect();
+                rooms.retain(|room| !new.contains(room));
+                let newcomers = self.strangers_in(user, &new, &rooms);
+                self.send_online(user, choice, newcomers.values().cloned());
+                newcomers
+            }
+            _ => Sockets::new(),
+        };
+        if shift.before == shift.now {
+            return;
+        }
+        rooms.extend(came.iter().chain(went));
+        let mut others = self.recipients.others(user, &rooms);
+        others.retain(|id, _| !newcomers.contains_key(id));
+        self.send_shift(user, &shift, last_seen, others);
+    }
+
+    /// The sockets of others in the `new` rooms of a user that do not know them from a subscription or another
+    /// room.
+    pub(super) fn strangers_in(&self, user: &UserId, new: &[RoomId], known: &[RoomId]) -> Sockets {
+        let watchers = self.recipients.watchers_of(user);
+        let mut strangers = self.recipients.in_rooms(user, new);
+        strangers.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, known));
+        strangers
+    }
+}
