@@ -128,7 +128,8 @@ impl Server {
             let (socket, address) = listener::bind(&config.http.ops_listen).await?;
             tracing::info!(%address, "serving health checks and metrics on their own address");
             let routes = router::finished(routes, resolver.clone());
-            ops_listener = Some(HttpListener::start(socket, routes, listener::ops_limits(config)));
+            let limits = listener::ops_limits(config, routes.clone());
+            ops_listener = Some(HttpListener::start(socket, routes, limits));
         }
         let reserve = router::finished(router::health(health.clone()), resolver.clone());
         let public = router::finished(router::gated(public, gate.clone()), resolver);

@@ -186,7 +186,6 @@ impl JsonSchema for RoomName {
 mod tests {
     use regex::Regex;
 
-    use super::*;
     use crate::{
         events::contract::{asyncapi, json_schema},
         types::names::{check_id, is_ignorable},

@@ -16,6 +16,9 @@ use crate::{
 /// Connections to the listener for operators: a few probes and scrapers.
 const OPS_CONNECTIONS: usize = 32;
 
+/// Connections beyond them. Each serves one request, and gives way to a newer one until it sends it.
+const OPS_RESERVE: usize = 16;
+
 /// The listening socket of an accept loop. `None` ends the loop.
 type Socket = Option<Arc<TcpListener>>;
 
@@ -101,10 +104,12 @@ pub(crate) fn public_limits(config: &Config, file_limit: Option<u64>, reserve: R
     limits
 }
 
-/// The limits of the listener for operators.
-pub(crate) fn ops_limits(config: &Config) -> HttpLimits {
+/// The limits of the listener for operators, which serves `routes`.
+pub(crate) fn ops_limits(config: &Config, routes: Router) -> HttpLimits {
     let mut limits = deadlines(config);
     limits.connections.total = Some(OPS_CONNECTIONS);
+    limits.connections.reserve = OPS_RESERVE;
+    limits.reserve_router = routes;
     limits
 }
 

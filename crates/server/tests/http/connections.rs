@@ -68,6 +68,11 @@ async fn the_listener_for_operators_is_separate() {
         .unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     let ops = line["address"].as_str().unwrap().parse().unwrap();
+    // Connections that send nothing, more than the listener admits.
+    let mut silent = Vec::new();
+    for _ in 0..60 {
+        silent.push(TcpStream::connect(ops).await.unwrap());
+    }
     assert_eq!(http::get(ops, "/readyz").await.unwrap().status, 200);
     assert_eq!(http::get(ops, "/metrics").await.unwrap().status, 200);
     assert_eq!(http::get(ops, "/").await.unwrap().status, 404);
