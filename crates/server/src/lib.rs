@@ -19,6 +19,7 @@ mod huge_pages;
 mod import;
 mod in_force;
 mod issuers;
+mod json_reason;
 mod lifecycle;
 mod log;
 mod open_files;

@@ -12,10 +12,7 @@ use crate::{config::ConfigError, http::metrics::MetricsError};
 pub(crate) enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error(
-        "can't listen on {listen}: {error}; choose another address with --listen, or stop the process that \
-        uses it"
-    )]
+    #[error("can't listen on {listen}: {error}; {}", listen_advice(error))]
     Listen { listen: String, error: io::Error },
     #[error("can't open the store: {0}")]
     Store(#[from] StoreError),
@@ -35,6 +32,20 @@ pub(crate) enum StartError {
     Locked(PathBuf),
     #[error("a task of the start-up panicked: {0}")]
     Fault(#[from] JoinError),
+}
+
+/// What to do about a failure to listen.
+fn listen_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 take the capability CAP_NET_BIND_SERVICE: grant it, or choose another address \
+             with --listen"
+        }
+        io::ErrorKind::AddrInUse => {
+            "choose another address with --listen, or stop the process that uses it"
+        }
+        _ => "choose an address of this machine with --listen",
+    }
 }
 
 impl StartError {

@@ -183,7 +183,12 @@ impl Cors {
             };
             let origin = text(origin);
             let host = headers.get(header::HOST).map(text).unwrap_or_default();
-            tracing::warn!(?origin, ?host, count, "refused the origin of a web page");
+            tracing::warn!(
+                %origin,
+                %host,
+                count,
+                "refused the origin of a web page; if the page is yours, list its origin (setting http.origins)"
+            );
         }
     }
 }

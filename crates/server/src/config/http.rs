@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
     error::{Invalid, within},
@@ -22,6 +22,7 @@ pub(crate) const MIN_KEY_BYTES: usize = 16;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Http {
     pub(crate) origins: Vec<String>,
+    #[serde(deserialize_with = "networks")]
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) assets_url: String,
     pub(crate) base_path: String,
@@ -38,6 +39,17 @@ pub(crate) struct Http {
     pub(crate) status_requests_per_second: u32,
     pub(crate) status_requests_burst: u32,
     pub(crate) tls: Tls,
+}
+
+fn networks<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: &String| {
+        text.parse().map_err(|_| {
+            D::Error::custom(format!(
+                "{text:?} is not a network; write an address and the length of its prefix, such as 10.0.0.0/8"
+            ))
+        })
+    };
+    Vec::<String>::deserialize(list)?.iter().map(network).collect()
 }
 
 /// Section `http.tls`.

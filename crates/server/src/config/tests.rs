@@ -115,7 +115,11 @@ fn an_invalid_file_gets_a_one_line_error() {
         ),
         (
             "[http]\ntrusted_proxies = [\"10.0.0.0\"]",
-            "http.trusted_proxies[0]: invalid IP address syntax",
+            "http.trusted_proxies: \"10.0.0.0\" is not a network; write an address and the length",
+        ),
+        (
+            "[http]\ntrusted_proxies = [\"127.0.0.1/99\"]",
+            "http.trusted_proxies: \"127.0.0.1/99\" is not a network;",
         ),
         (
             "[http]\nassets_url = \"//cdn\"",

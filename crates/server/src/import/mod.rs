@@ -74,6 +74,12 @@ pub(crate) enum ImportError {
 }
 
 impl ImportError {
+    /// A line that is no JSON, or not what it should be.
+    fn json(line: u64, error: &serde_json::Error) -> Self {
+        let what = json_reason(error);
+        Self::line(line, format!("{what} (column {})", error.column()))
+    }
+
     fn line(line: u64, what: impl fmt::Display) -> Self {
         Self::Line {
             line,

@@ -158,7 +158,7 @@ impl Records {
             if self.buffer.trim_ascii().is_empty() {
                 continue;
             }
-            let record = Record::read(&self.buffer).map_err(|error| ImportError::line(self.line, error))?;
+            let record = Record::read(&self.buffer).map_err(|error| ImportError::json(self.line, &error))?;
             return Ok(Some((self.line, record)));
         }
     }

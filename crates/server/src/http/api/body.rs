@@ -16,6 +16,7 @@ use serde::{
 use serde_json::{Number, Value, value::RawValue};
 
 use super::Problem;
+use crate::json_reason::json_reason;
 
 /// Extracts a JSON object from the body.
 pub(super) struct Body<T>(pub(super) T);
@@ -36,16 +37,7 @@ async fn object<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S
         return Err(Problem::Invalid("the body must be a JSON object".to_owned()));
     }
     serde_json::from_str(text.get())
-        .map_err(|error| Problem::Invalid(format!("the body: {}", reason(&error))))
-}
-
-/// What is wrong, without the line and column: they are those of the whole body, and clients send one line.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+        .map_err(|error| Problem::Invalid(format!("the body: {}", json_reason(&error))))
 }
 
 /// Extracts a JSON object in which every field is optional. An empty body is `T::default()`.
@@ -143,6 +135,23 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
+/// What is wrong with a query, in the words of the errors of bodies.
+fn query_reason(text: &str) -> String {
+    let mut text = text.replacen("Failed to deserialize query string", "the query", 1);
+    for (words, plain) in [
+        ("invalid digit found in string", "not a whole number"),
+        ("cannot parse integer from empty string", "not a whole number"),
+        ("number too large to fit in target type", "the number is too large"),
+        (
+            "provided string was not `true` or `false`",
+            "neither true nor false",
+        ),
+    ] {
+        text = text.replace(words, plain);
+    }
+    text
+}
+
 /// Extracts the query.
 pub(super) struct Query<T>(pub(super) T);
 
@@ -153,7 +162,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let found = axum::extract::Query::from_request_parts(parts, state).await;
         match found {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => Err(Problem::Invalid(rejection.body_text())),
+            Err(rejection) => Err(Problem::Invalid(query_reason(&rejection.body_text()))),
         }
     }
 }
