@@ -191,7 +191,7 @@ describe("the file", () => {
         [room, message, { ...next, id: message.id }, { ...HEAD[2], lastRead: message.id }],
         /the id "old-0" belongs to messages of several users in the room "lobby"/,
       ],
-      ["{", /line 1: /],
+      ["{", /line 1: not valid JSON: EOF while parsing an object \(column 1\)/],
       [`"${"x".repeat(1_100_000)}"`, /line 1: is longer than 1 MiB/],
     ]) {
       for (const flags of [[], ["--check"]]) {
@@ -241,6 +241,15 @@ describe("the recipes", () => {
     });
   // The samples are older than the default of 90 days.
   site.env = { ROOMFUL__HISTORY__MAX_AGE: "36500d" };
+
+  test("name what is missing in the folder of a Slack export", () => {
+    const script = join(EXAMPLES, "from-slack.mjs");
+    for (const args of [[], [join(EXAMPLES, "samples")]]) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: "utf8" });
+      assert.deepEqual([status, stdout], [2, ""]);
+      assert.match(stderr, /folder of the unpacked export/);
+    }
+  });
 
   test("convert a Slack export", async () => {
     assert.match(site.good(convert("from-slack.mjs", "slack")), /2 rooms, 4 members and 4 messages/);

@@ -1,5 +1,6 @@
 """Checks of the deploy/ files that the tests cannot run: structure, settings and references."""
 
+import ipaddress
 import json
 import os
 import pathlib
@@ -72,6 +73,17 @@ def test_compose():
         ).resolve() == DEPLOY / "Dockerfile"
     trusted = services["node1"]["environment"]["ROOMFUL__HTTP__TRUSTED_PROXIES"]
     assert trusted == services["proxy"]["networks"]["chat"]["ipv4_address"] + "/32"
+    # Docker gives the services that start first any address of the range, and the fixed ones must stay free.
+    (pool,) = compose["networks"]["chat"]["ipam"]["config"]
+    subnet, dynamic = (ipaddress.ip_network(pool[key]) for key in ("subnet", "ip_range"))
+    assert dynamic.subnet_of(subnet)
+    fixed = [
+        ipaddress.ip_address(service["networks"]["chat"]["ipv4_address"])
+        for service in services.values()
+        if isinstance(service["networks"], dict)
+    ]
+    assert len(set(fixed)) == 3
+    assert all(address in subnet and address not in dynamic for address in fixed)
     # The recipe uses this file's node names, for sessions and for new connections.
     recipe = (DEPLOY / "nginx" / "roomful.conf").read_text()
     assert re.findall(r"^\s*server (\w+):3000", recipe, re.M) == 2 * ["node1", "node2"]

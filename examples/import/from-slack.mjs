@@ -9,7 +9,13 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const [folder] = process.argv.slice(2);
-if (!folder) throw new Error("name the folder of the export");
+const fail = (what) => {
+  console.error(`from-slack: ${what}`);
+  process.exit(2);
+};
+if (!folder) fail("name the folder of the unpacked export: node from-slack.mjs EXPORT_FOLDER > chat.ndjson");
+if (!["channels.json", "groups.json", "dms.json", "mpims.json"].some((list) => existsSync(join(folder, list))))
+  fail(`${folder} has none of Slack's lists, such as channels.json; name the folder of the unpacked export`);
 
 const read = (name) =>
   existsSync(join(folder, name)) ? JSON.parse(readFileSync(join(folder, name), "utf8")) : [];

@@ -41,9 +41,7 @@ fn listen_advice(error: &io::Error) -> &'static str {
             "ports below 1024 take the capability CAP_NET_BIND_SERVICE: grant it, or choose another address \
              with --listen"
         }
-        io::ErrorKind::AddrInUse => {
-            "choose another address with --listen, or stop the process that uses it"
-        }
+        io::ErrorKind::AddrInUse => "choose another address with --listen, or stop the process that uses it",
         _ => "choose an address of this machine with --listen",
     }
 }
@@ -60,6 +58,24 @@ impl StartError {
                 io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
             ),
             _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_to_listen_says_what_to_do() {
+        for (kind, advice) in [
+            (io::ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE"),
+            (io::ErrorKind::AddrInUse, "stop the process that uses it"),
+            (io::ErrorKind::AddrNotAvailable, "an address of this machine"),
+        ] {
+            let (listen, error) = ("0.0.0.0:443".to_owned(), kind.into());
+            let text = StartError::Listen { listen, error }.to_string();
+            assert!(text.contains(advice), "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! lose either message, so the caller learns which nodes have not answered in time.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -149,7 +149,7 @@ impl Cluster {
             let answer = answers.remove(&member);
             (node, answer)
         });
-        Ok(answered.collect())
+        Ok(without_earlier_starts(answered.collect(), self.node()))
     }
 
     /// The answers of members that come in time.
@@ -194,6 +194,37 @@ impl Cluster {
     }
 }
 
+/// Removes silent nodes whose name another one of them has, or this node: they are earlier starts of that
+/// node, and the registry keeps them until their leases end.
+fn without_earlier_starts<A>(nodes: Vec<(String, Option<A>)>, own_name: &str) -> Vec<(String, Option<A>)> {
+    let is_answering = |(node, answer): &(String, Option<A>)| answer.is_some().then(|| node.clone());
+    let answering: HashSet<_> = nodes.iter().filter_map(is_answering).collect();
+    let is_earlier = |(node, answer): &(String, Option<A>)| {
+        answer.is_none() && (answering.contains(node) || node == own_name)
+    };
+    nodes.into_iter().filter(|node| !is_earlier(node)).collect()
+}
+
 fn answers_topic(process: &str) -> String {
     format!("answers:{process}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_start_of_a_node_that_answers_is_not_missing() {
+        let nodes = [
+            ("b", None),
+            ("b", Some(1)),
+            ("c", None),
+            ("a", None),
+            ("d", Some(2)),
+        ];
+        let nodes = nodes.map(|(node, answer)| (node.to_owned(), answer)).to_vec();
+        let left = without_earlier_starts(nodes, "a");
+        let left: Vec<_> = left.iter().map(|(node, answer)| (&**node, *answer)).collect();
+        assert_eq!(left, [("b", Some(1)), ("c", None), ("d", Some(2))]);
+    }
 }

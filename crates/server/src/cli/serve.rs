@@ -75,7 +75,11 @@ fn reload(load: Load<'_>, running: &mut Reloader) {
     systemd::notify(State::Reloading);
     match load().and_then(|config| running.apply(&config)) {
         Ok(reloaded) => {
-            tracing::info!(applied = reloaded.applied.join(", "), "reloaded the settings");
+            if reloaded.applied.is_empty() {
+                tracing::info!("reloaded the settings: none has changed that takes effect now");
+            } else {
+                tracing::info!(applied = reloaded.applied.join(", "), "reloaded the settings");
+            }
             if !reloaded.need_restart.is_empty() {
                 let settings = reloaded.need_restart.join(", ");
                 tracing::warn!(settings, "some changed settings need a restart");

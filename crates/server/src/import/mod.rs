@@ -22,6 +22,7 @@ use roomful_chat::Limits;
 use roomful_store::{Retention, Store, StoreError};
 
 use self::{scan::Scan, writer::Writer};
+use crate::json_reason::json_reason;
 
 /// What to import, and where to.
 pub(crate) struct Import {

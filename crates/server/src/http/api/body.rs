@@ -141,7 +141,10 @@ fn query_reason(text: &str) -> String {
     for (words, plain) in [
         ("invalid digit found in string", "not a whole number"),
         ("cannot parse integer from empty string", "not a whole number"),
-        ("number too large to fit in target type", "the number is too large"),
+        (
+            "number too large to fit in target type",
+            "the number is too large",
+        ),
         (
             "provided string was not `true` or `false`",
             "neither true nor false",
@@ -164,5 +167,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Problem::Invalid(query_reason(&rejection.body_text()))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_query_is_named_in_plain_words() {
+        let reason = query_reason("Failed to deserialize query string: seq: invalid digit found in string");
+        assert_eq!(reason, "the query: seq: not a whole number");
     }
 }
