@@ -16,9 +16,12 @@ def test_the_server_accepts_a_token(server: Server) -> None:
     assert ack["data"]["users"][0]["name"] == "Carol"
 
 
-def test_a_token_needs_a_long_secret_and_a_positive_lifetime() -> None:
+def test_a_token_needs_a_long_secret_a_user_and_a_positive_lifetime() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         mint_token("short", "alice")
+    for user in ["", 5]:
+        with pytest.raises(ValueError, match="user's id"):
+            mint_token(SECRET, user)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="positive"):
         mint_token(SECRET, "alice", ttl=0)
 
@@ -45,3 +48,10 @@ def test_a_webhook_with_another_signature_or_time_is_refused(server: Server, off
 def test_a_webhook_without_headers_is_refused() -> None:
     with pytest.raises(WebhookError, match="webhook-id"):
         verify_webhook("whsec_AAAA", {}, b"{}")
+
+
+def test_an_address_without_a_scheme_or_an_empty_key_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="http://"):
+        Roomful("chat.example.com", "key")
+    with pytest.raises(ValueError, match="ROOMFUL_API_KEY"):
+        Roomful("http://127.0.0.1:1", "")

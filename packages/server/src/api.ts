@@ -23,7 +23,11 @@ export interface ExportedRow {
 export class RoomfulApi {
   readonly #caller: Caller;
 
-  /** `url` is the server's address, such as `https://chat.example.com`. */
+  /**
+   * `url` is the server's address, such as `https://chat.example.com`.
+   *
+   * @throws RangeError for an address without `http://` or `https://`, and without a key.
+   */
   constructor(url: string, options: RoomfulApiOptions) {
     this.#caller = new Caller(url, options);
   }

@@ -51,6 +51,10 @@ export class Caller {
   readonly #options: RoomfulApiOptions;
 
   constructor(url: string, options: RoomfulApiOptions) {
+    if (!/^https?:\/\//i.test(url))
+      throw new RangeError(`the server's address starts with http:// or https://, unlike "${url}"`);
+    if (!options.key)
+      throw new RangeError("the API key is missing; is the variable ROOMFUL_API_KEY set?");
     this.#url = `${url.replace(/\/+$/, "")}/api/v1`;
     this.#options = options;
   }

@@ -19,7 +19,8 @@ export interface TokenClaims {
  * Signs a token. `secret` is the value of `ROOMFUL_AUTH_SECRET`, at least 32 bytes; `ttl` is in seconds, from
  * `issuedAt` on.
  *
- * @throws RangeError for a short secret or a lifetime that is not positive.
+ * @throws TypeError if the secret or the user's id is no string.
+ * @throws RangeError for a short secret, an empty user id, or a lifetime that is not positive.
  */
 export function mintToken(
   secret: string,
@@ -27,7 +28,11 @@ export function mintToken(
   ttl = 3_600,
   issuedAt = new Date(),
 ): string {
+  if (typeof secret !== "string")
+    throw new TypeError("the secret must be a string; is the variable ROOMFUL_AUTH_SECRET set?");
   if (Buffer.byteLength(secret) < 32) throw new RangeError("the secret needs at least 32 bytes");
+  if (typeof user !== "string") throw new TypeError("the user's id must be a string");
+  if (user === "") throw new RangeError("the user's id is empty");
   if (!(ttl > 0)) throw new RangeError("the lifetime must be positive, in seconds");
   const iat = Math.floor(issuedAt.getTime() / 1_000);
   const header = encode({ alg: "HS256", typ: "JWT" });

@@ -141,6 +141,11 @@ describe("the API", () => {
   });
 });
 
+test("an address without a scheme or a missing key is refused at once", () => {
+  expect(() => new RoomfulApi("chat.example.com", { key: "k" })).toThrow(/http:\/\//);
+  expect(() => new RoomfulApi(server.url, { key: "" })).toThrow(/ROOMFUL_API_KEY/);
+});
+
 describe("tokens", () => {
   test("are accepted by the server", async () => {
     const token = mintToken(server.secret, { user: "carol", name: "Carol", rooms: ["team-*"] }, 60);
@@ -149,6 +154,14 @@ describe("tokens", () => {
       ok: true,
       data: { users: [{ userId: "carol", name: "Carol" }] },
     });
+  });
+
+  test("need a user", () => {
+    const minted = (secret: unknown, user: unknown) => () =>
+      mintToken(secret as string, { user: user as string });
+    expect(minted(undefined, "a")).toThrow(/ROOMFUL_AUTH_SECRET/);
+    expect(minted(server.secret, "")).toThrow(/empty/);
+    expect(minted(server.secret, undefined)).toThrow(/must be a string/);
   });
 
   test("need a long secret and a positive lifetime", () => {

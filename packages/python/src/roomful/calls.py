@@ -80,6 +80,12 @@ class Settings:
     timeout: float
     attempts: int
 
+    def __post_init__(self) -> None:
+        if not self.url.lower().startswith(("http://", "https://")):
+            raise ValueError(f"the server's address starts with http:// or https://, unlike {self.url!r}")
+        if not self.key:
+            raise ValueError("the API key is empty; is the variable ROOMFUL_API_KEY set?")
+
     def request(self, call: Call) -> dict[str, Any]:
         """The arguments of httpx."""
         query = {name: value for name, value in call.query.items() if value is not UNSET and value is not None}
@@ -177,6 +183,7 @@ class SyncCaller:
         """`url` is the server's address, such as `https://chat.example.com`, and `key` the value of `ROOMFUL_API_KEY`.
 
         `timeout` is in seconds for each of the `attempts`. `http` is a client of your own, which you close yourself.
+        Raises `ValueError` for an address without `http://` or `https://`, and for an empty key.
         """
         self._settings = Settings(url, key, timeout, attempts)
         self._http = httpx.Client() if http is None else http
@@ -245,6 +252,7 @@ class AsyncCaller:
         """`url` is the server's address, such as `https://chat.example.com`, and `key` the value of `ROOMFUL_API_KEY`.
 
         `timeout` is in seconds for each of the `attempts`. `http` is a client of your own, which you close yourself.
+        Raises `ValueError` for an address without `http://` or `https://`, and for an empty key.
         """
         self._settings = Settings(url, key, timeout, attempts)
         self._http = httpx.AsyncClient() if http is None else http

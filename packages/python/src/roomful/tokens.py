@@ -26,10 +26,12 @@ def mint_token(
     may enter, such as `"team-*"`; without it, every public room. The role `"moderator"` makes the user a moderator of
     all their rooms. `avatar` is the URL of a picture. `ttl` is in seconds.
 
-    Raises `ValueError` for a short secret or a lifetime that is not positive.
+    Raises `ValueError` for a short secret, a user id that is empty or no string, or a lifetime that is not positive.
     """
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"the secret needs at least {MIN_SECRET_BYTES} bytes")
+    if not isinstance(user, str) or not user:
+        raise ValueError("the user's id must be a string that is not empty")
     if not ttl > 0:
         raise ValueError("the lifetime must be positive, in seconds")
     now = int(time.time())
