@@ -83,8 +83,10 @@ impl Writer {
             Ok(Err(Error::ConnectRefused(refused))) => {
                 let code = Name::from(code_of(&refused));
                 if &*code == "unauthorized" && !self.user_state.is_erasing() {
+                    // The secret was rotated meanwhile, so this tells nothing of bans.
                     let slots = &self.shared.setup.token_secrets;
                     self.shared.check_unauthorized(slots, &secret, begun);
+                    return None;
                 }
                 self.tried(Action::Connect, begun, Outcome::Failed(code));
                 None
