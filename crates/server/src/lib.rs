@@ -5,6 +5,7 @@
 mod chat;
 mod cli;
 mod clock;
+mod clock_skew;
 mod cluster;
 mod config;
 mod content_rules;
