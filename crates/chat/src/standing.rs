@@ -63,7 +63,7 @@ pub(crate) async fn notify(app: &App, id: RoomId, room: &RoomName, user: &UserId
             // They have left the room.
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(%error, "failed to read what a user may do after a change of their role")
+                tracing::warn!(%error, "failed to read what a user may do after a change of their role");
             }
         }
     }

@@ -6,6 +6,7 @@ mod bounded_file;
 mod chat;
 mod cli;
 mod clock;
+mod clock_skew;
 mod cluster;
 mod config;
 mod content_rules;

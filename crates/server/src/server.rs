@@ -11,7 +11,7 @@ use roomful_supervisor::{Supervised, supervise};
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::{
-    chat, cluster,
+    chat, clock_skew, cluster,
     config::{Config, ConfigError, Shutdown},
     content_rules::RuleSources,
     hooks,
@@ -457,7 +457,8 @@ fn log_ready(config: &Config, address: SocketAddr) {
     );
 }
 
-/// Starts the periodic tasks: upkeep of the metrics recorder, retention in the store, and health checks.
+/// Starts the periodic tasks: upkeep of the metrics recorder, retention and size of the store, the comparison of
+/// clocks, and health checks.
 fn periodic(config: &Config, exporter: Exporter, store: &Arc<dyn Store>, health: &Health) -> Vec<Supervised> {
     let drain_recorder = move || {
         let exporter = exporter.clone();
@@ -469,12 +470,14 @@ fn periodic(config: &Config, exporter: Exporter, store: &Arc<dyn Store>, health:
             }
         }
     };
-    let (retention, store, sized) = (Retention::of(config), Arc::clone(store), Arc::clone(store));
+    let (retention, store) = (Retention::of(config), Arc::clone(store));
+    let (sized, timed) = (Arc::clone(&store), Arc::clone(&store));
     let health = health.clone();
     vec![
         supervise("metrics upkeep", drain_recorder),
         supervise("retention", move || retention.run(Arc::clone(&store))),
         supervise("store size", move || store_size::watch(Arc::clone(&sized))),
+        supervise("clock skew", move || clock_skew::watch(Arc::clone(&timed))),
         supervise("health checks", move || health.clone().watch()),
     ]
 }

@@ -9,7 +9,7 @@ use std::{
     sync::LazyLock,
 };
 
-use roomful_testkit::{PostgresServer, ServerProcess, SioClient, server::Config, token};
+use roomful_testkit::{PostgresServer, ServerProcess, SioClient, http, server::Config, token};
 use serde_json::{Value, json};
 
 static POSTGRES: LazyLock<PostgresServer> = LazyLock::new(|| PostgresServer::start().unwrap());
@@ -344,4 +344,53 @@ async fn the_start_waits_for_postgres_and_readyz_tells_why() {
         .filter(|line| line.contains("failed to open the store"));
     assert_eq!(warnings.count(), 1, "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+/// The environment of a process whose clock is 20 s ahead. The tests install libfaketime.
+fn clock_ahead() -> Vec<(&'static str, String)> {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let library = libraries.find(|library| library.is_file()).unwrap();
+    vec![
+        ("LD_PRELOAD", library.display().to_string()),
+        ("FAKETIME", "+20s".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_the_databases_is_reported() {
+    let url = POSTGRES.new_database().unwrap();
+    let mut config = Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL_STORE_URL", &url);
+    for (name, value) in clock_ahead() {
+        config = config.env(name, &value);
+    }
+    let server = ServerProcess::start_with(config).await.unwrap();
+    server
+        .wait_log("this machine's clock is far from the database's")
+        .await
+        .unwrap();
+    let metrics = http::get(server.addr(), "/metrics").await.unwrap().text();
+    let skew = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("roomful_cluster_clock_skew_seconds "));
+    let skew: f64 = skew.unwrap().parse().unwrap();
+    assert!((15.0..25.0).contains(&skew), "{skew}");
+
+    let doctor = |ahead: Vec<(&'static str, String)>| {
+        let output = command(&server.data(), &["doctor"])
+            .env("ROOMFUL_STORE_URL", &url)
+            .envs(ahead)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let wrong = doctor(clock_ahead());
+    assert!(
+        wrong.contains("s ahead of PostgreSQL's; set both by NTP"),
+        "{wrong}"
+    );
+    let right = doctor(Vec::new());
+    assert!(!right.contains("PostgreSQL's"), "{right}");
 }

@@ -121,41 +121,49 @@ impl ClusterPresence {
             now.more += list.count.saturating_sub(list.users.len());
             now.users.extend(list.users);
         }
-        let mut changes = Vec::new();
-        if let Some(before) = self.rooms.get(&room) {
-            for (user, shown) in &now.users {
-                if !before.users.contains_key(user) {
-                    self.known.enters(user, room);
-                    changes.push(Change::Came(Arc::clone(user)));
-                } else if !self.known.shows(user, &shown.choice()) {
-                    changes.push(Change::Shows(Arc::clone(user)));
-                }
+        let changes = match self.rooms.remove(&room) {
+            Some(before) => self.differences(room, before, &mut now, complete),
+            None => {
+                self.first_read(room, &now);
+                Vec::new()
             }
-            let gone: Vec<_> = before
-                .users
-                .iter()
-                .filter(|(user, _)| !now.users.contains_key(*user))
-                .map(|(user, shown)| (Arc::clone(user), shown.clone()))
-                .collect();
-            // If a list is too short, a user may be missing from it and still be there.
-            if !complete {
-                now.users.extend(gone);
-            } else {
-                let went = gone.into_iter().map(|(user, _)| user);
-                let went = went.inspect(|user| self.known.leaves(user, room));
-                let went: Vec<_> = went.map(Change::Went).collect();
-                if now.more == 0 {
-                    changes.extend(went);
-                }
-            }
-        } else {
-            for (user, shown) in &now.users {
-                if self.known.is_listed(user, room, shown.choice()) {
-                    self.work.read_users.insert(Arc::clone(user));
-                }
+        };
+        self.rooms.insert(room, now);
+        changes
+    }
+
+    fn first_read(&mut self, room: RoomId, now: &Room) {
+        for (user, shown) in &now.users {
+            if self.known.is_listed(user, room, shown.choice()) {
+                self.work.read_users.insert(Arc::clone(user));
             }
         }
-        self.rooms.insert(room, now);
+    }
+
+    /// The changes from one read to the next, which keeps absent users unless the registry is `complete`.
+    fn differences(&mut self, room: RoomId, before: Room, now: &mut Room, complete: bool) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (user, shown) in &now.users {
+            if !before.users.contains_key(user) {
+                self.known.enters(user, room);
+                changes.push(Change::Came(Arc::clone(user)));
+            } else if !self.known.shows(user, &shown.choice()) {
+                changes.push(Change::Shows(Arc::clone(user)));
+            }
+        }
+        let gone = before.users.into_iter();
+        let gone: Vec<_> = gone.filter(|(user, _)| !now.users.contains_key(user)).collect();
+        if !complete {
+            now.users.extend(gone);
+            return changes;
+        }
+        for (user, _) in gone {
+            self.known.leaves(&user, room);
+            // If a list is too short, a user may be missing from it and still be there.
+            if now.more == 0 {
+                changes.push(Change::Went(user));
+            }
+        }
         changes
     }
 

@@ -17,7 +17,9 @@ use tokio::{runtime::Runtime, time::timeout};
 
 use super::{Failure, print};
 use crate::{
-    clock, cluster,
+    clock,
+    clock_skew::Skew,
+    cluster,
     config::{Auth, Config, Issuer, Stream},
     exposure::{API_KEY, secrets},
     http::assets::{Assets, BUILT},
@@ -72,7 +74,8 @@ fn finding(subject: &'static str, verdict: Verdict, text: impl Into<String>) -> 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
     // Opening the store may create files, with the server's permissions.
     lifecycle::keep_files_private();
-    let (store, identity) = check_store(config);
+    let (store, opened) = check_store(config);
+    let (identity, skew) = opened.map_or((None, None), |opened| (Some(opened.identity), opened.skew));
     let mut findings = vec![
         data_folder(&config.data),
         secret(config),
@@ -97,7 +100,7 @@ pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
             .map(|entry| issuer(&config.auth, entry)),
     );
     findings.extend(config.streams.iter().map(stream));
-    findings.extend([port(&config.listen), open_files(config), wall_clock()]);
+    findings.extend([port(&config.listen), open_files(config), wall_clock(skew)]);
     findings.extend(exposure::findings(config));
     findings.push(page());
     let worst = findings
@@ -257,8 +260,14 @@ fn free_space(folder: &Path) -> Finding {
     }
 }
 
+/// What the check of the store has found for the other checks.
+struct OpenedStore {
+    identity: String,
+    skew: Option<Skew>,
+}
+
 /// Checks an existing store without changing its schema. Also returns the database's identity, if it opened.
-fn check_store(config: &Config) -> (Finding, Option<String>) {
+fn check_store(config: &Config) -> (Finding, Option<OpenedStore>) {
     let finding = |verdict, text: String| finding("store", verdict, text);
     match roomful_store::schema_state(&config.store_url()) {
         Ok(SchemaState::Missing) => {
@@ -273,22 +282,27 @@ fn check_store(config: &Config) -> (Finding, Option<String>) {
         Ok(_) => {}
         Err(error) => return (finding(Verdict::Fail, error.to_string()), None),
     }
-    let check = || -> Result<String, String> {
+    let check = || -> Result<OpenedStore, String> {
         let store = store::open_as_guest(config).map_err(|error| error.to_string())?;
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
         runtime.block_on(async {
-            let checked = timeout(Duration::from_secs(10), store.check()).await;
+            let checks = async {
+                store.check().await?;
+                Skew::measure(&*store).await
+            };
+            let checked = timeout(Duration::from_secs(10), checks).await;
             store.close().await;
-            checked
+            let skew = checked
                 .map_err(|_| "the store did not answer within 10 s".to_owned())?
                 .map_err(|error| error.to_string())?;
-            Ok(store.identity().to_owned())
+            let identity = store.identity().to_owned();
+            Ok(OpenedStore { identity, skew })
         })
     };
     match check() {
-        Ok(identity) => {
+        Ok(opened) => {
             let text = "opened, read and written".to_owned();
-            (finding(Verdict::Ok, text), Some(identity))
+            (finding(Verdict::Ok, text), Some(opened))
         }
         Err(what) => (finding(Verdict::Fail, what), None),
     }
@@ -393,7 +407,8 @@ fn open_files(config: &Config) -> Finding {
     finding(Verdict::Ok, format!("the limit is {most}"))
 }
 
-fn wall_clock() -> Finding {
+/// Checks the machine's clock. `skew` is its difference from the database's, if that has its own.
+fn wall_clock(skew: Option<Skew>) -> Finding {
     let now = clock::unix_seconds();
     if now < BUILT_AFTER {
         return finding(
@@ -401,6 +416,15 @@ fn wall_clock() -> Finding {
             Verdict::Fail,
             "this machine's clock is before 2026, so the server would refuse tokens; set it (NTP)",
         );
+    }
+    if let Some(skew) = skew.filter(|skew| skew.is_far()) {
+        let seconds = skew.seconds();
+        let side = if seconds > 0.0 { "ahead of" } else { "behind" };
+        let text = format!(
+            "this machine's clock is {:.1} s {side} PostgreSQL's; set both by NTP",
+            seconds.abs()
+        );
+        return finding("clock", Verdict::Warn, text);
     }
     finding("clock", Verdict::Ok, format!("{now} seconds since 1970"))
 }

@@ -224,6 +224,10 @@ fn describe() {
     );
     describe_histogram!("roomful_store_commit_seconds", "Duration of one durable commit.");
     describe_histogram!("roomful_store_batch_size", "Writes in one commit.");
+    describe_gauge!(
+        "roomful_cluster_clock_skew_seconds",
+        "How far this machine's clock is ahead of the clock of PostgreSQL, which all nodes share."
+    );
     describe_gauge!("roomful_store_queue", "Writes that wait for their commit.");
     describe_counter!(
         "roomful_quota_exceeded_total",

@@ -301,6 +301,12 @@ impl Store for PostgresStore {
         self.checked(nodes::others(&conn, self.shared.log_state.node(), limit).await)
     }
 
+    async fn clock(&self) -> Result<Option<i64>, StoreError> {
+        // On the connection for heartbeats, so that the answer does not wait behind other work.
+        let conn = self.checked(self.shared.heartbeat_pool.get().await)?;
+        self.checked(probe::clock(&conn).await).map(Some)
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         // On the connection for heartbeats, which does not queue behind other work.
         let conn = self.checked(self.shared.heartbeat_pool.get().await)?;

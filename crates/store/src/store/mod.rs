@@ -65,6 +65,12 @@ pub trait Store:
         Ok(0)
     }
 
+    /// The time by the clock that all processes with this store share, in milliseconds since 1970. `None` if
+    /// that is this machine's.
+    async fn clock(&self) -> Result<Option<i64>, StoreError> {
+        Ok(None)
+    }
+
     /// Writes and reads a row durably, to find out whether the store works.
     async fn check(&self) -> Result<(), StoreError>;
 
