@@ -75,18 +75,37 @@ pub(crate) fn start(
     Ok(keys)
 }
 
-/// An error with its sources as one line.
+/// An error with its sources as one line, without those that name parts of the HTTP client.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    printable(&text)
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    let texts = sources.map(|error| match error.to_string() {
+        text if text == "client error (Connect)" => "failed to connect".to_owned(),
+        text => text,
+    });
+    let texts: Vec<_> = texts.filter(|text| text != "tcp connect error").collect();
+    printable(&texts.join(": "))
 }
 
 /// Text from a remote server as one printable line of at most 300 characters.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refused_connection_is_told_in_plain_words() {
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", free.local_addr().unwrap());
+        drop(free);
+        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
+        let error = client.get(url.parse().unwrap()).await.unwrap_err();
+        let text = causes(&error);
+        assert!(text.starts_with("failed to connect: Connection refused"), "{text}");
+    }
 }
