@@ -9,11 +9,10 @@ use crate::{
     app::App,
     error::ChatError,
     events::standing::{Muted, ROOM_STATE, RoomState, Standing},
-    handlers::membership,
     middleware::admission::NOT_NOW,
     room_manager::RoomRef,
     session::Session,
-    types::{RoomName, UserId},
+    types::RoomName,
 };
 
 /// The user's standing in rooms of which they are a member, in the order of the rooms.
@@ -52,9 +51,9 @@ pub(crate) async fn show(app: &App, me: &Session, socket: &Socket, (rooms, seen)
     }
 }
 
-/// Tells the user's sockets on this node what the user may do in a room, after a change of their role.
-pub(crate) async fn notify(app: &App, id: RoomId, room: &RoomName, user: &UserId) {
-    for socket in membership::sockets_allowed(app, user, room) {
+/// Tells sockets of a user what the user may do in a room, after a change of their role.
+pub(crate) async fn notify(app: &App, (id, room): (RoomId, &RoomName), sockets: &[Socket]) {
+    for socket in sockets {
         let Some(me) = socket.state::<Session>() else {
             continue;
         };

@@ -55,7 +55,8 @@ impl Skew {
     }
 }
 
-/// Compares the clocks at intervals until the store closes. Ends at once if the store has no clock of its own.
+/// Compares the clocks at intervals until the store closes. Ends at once if the store has no clock but this
+/// machine's.
 pub(crate) async fn watch(store: Arc<dyn Store>) {
     let mut was_far = false;
     loop {

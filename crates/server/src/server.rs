@@ -457,8 +457,8 @@ fn log_ready(config: &Config, address: SocketAddr) {
     );
 }
 
-/// Starts the periodic tasks: upkeep of the metrics recorder, retention and size of the store, the comparison of
-/// clocks, and health checks.
+/// Starts the periodic tasks: upkeep of the metrics recorder, retention and size of the store, the
+/// comparison of clocks, and health checks.
 fn periodic(config: &Config, exporter: Exporter, store: &Arc<dyn Store>, health: &Health) -> Vec<Supervised> {
     let drain_recorder = move || {
         let exporter = exporter.clone();

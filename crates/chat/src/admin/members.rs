@@ -10,7 +10,9 @@ use crate::{
     detached::run_to_completion,
     error::ChatError,
     events::chat::{MEMBER_JOINED, Removal},
-    handlers::membership::{check_quota, emit_membership_change, end, notify_room_added, start_read},
+    handlers::membership::{
+        check_quota, emit_membership_change, end, notify_room_added, sockets_allowed, start_read,
+    },
     log::control::Control,
     room::Room,
     server::ChatServer,
@@ -115,6 +117,7 @@ async fn announce_role(app: &App, room: &Room, user: &UserId) -> Result<(), Chat
         let next = app.store.log_head().position.next();
         app.last_moderation.fetch_max(next.0, Ordering::AcqRel);
     }
-    standing::notify(app, room.id, &room.name, user).await;
+    let sockets = sockets_allowed(app, user, &room.name);
+    standing::notify(app, (room.id, &room.name), &sockets).await;
     Ok(())
 }

@@ -127,7 +127,8 @@ impl App {
     fn role_changed(self: Arc<Self>, room: RoomId, user: UserId) {
         tokio::spawn(async move {
             if let Some(name) = self.name_of(room, &user).await {
-                standing::notify(&self, room, &name, &user).await;
+                let sockets = membership::sockets_allowed(&self, &user, &name);
+                standing::notify(&self, (room, &name), &sockets).await;
             }
         });
     }

@@ -23,8 +23,8 @@ pub(crate) struct Standing {
     pub(crate) muted: Option<Muted>,
 }
 
-/// `chat:room_state`: to all sockets of a user whose role has changed, and to a recovered session that may have
-/// missed that or an act of moderation.
+/// `chat:room_state`: to all sockets of a user whose role has changed, and to a recovered session that may
+/// have missed that or an act of moderation.
 pub(crate) const ROOM_STATE: &str = "chat:room_state";
 
 /// The payload of [`ROOM_STATE`].

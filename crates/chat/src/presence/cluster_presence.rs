@@ -121,12 +121,11 @@ impl ClusterPresence {
             now.more += list.count.saturating_sub(list.users.len());
             now.users.extend(list.users);
         }
-        let changes = match self.rooms.remove(&room) {
-            Some(before) => self.differences(room, before, &mut now, complete),
-            None => {
-                self.first_read(room, &now);
-                Vec::new()
-            }
+        let changes = if let Some(before) = self.rooms.remove(&room) {
+            self.differences(room, before, &mut now, complete)
+        } else {
+            self.first_read(room, &now);
+            Vec::new()
         };
         self.rooms.insert(room, now);
         changes

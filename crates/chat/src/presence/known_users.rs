@@ -50,8 +50,8 @@ impl KnownUsers {
         }
     }
 
-    /// The first read of the room's lists has the user, and the client that asks gets to know it. Returns true
-    /// if clients that are subscribed to the user do not know it yet.
+    /// The first read of the room's lists has the user, and the client that asks gets to know it. Returns
+    /// true if clients that are subscribed to the user do not know it yet.
     pub(super) fn is_listed(&mut self, user: &UserId, room: RoomId, choice: Choice) -> bool {
         let known = self.0.entry(Arc::clone(user)).or_default();
         let is_unknown = known.is_idle();

@@ -91,7 +91,7 @@ impl PresenceServer {
             went,
             last_seen,
         } = found;
-        // While the user is online here, they show as they do here, and other changes come by control entries.
+        // While the user is online here, they show as they do here. Other changes come by control entries.
         let shift = match tracker.choice(user) {
             Some(choice) => {
                 let shown = Some(choice.clone()).filter(Choice::shows);
@@ -127,8 +127,8 @@ impl PresenceServer {
         self.send_shift(user, &shift, last_seen, others);
     }
 
-    /// The sockets of others in the `new` rooms of a user that do not know them from a subscription or another
-    /// room.
+    /// The sockets of others in the `new` rooms of a user that do not know them from a subscription or from a
+    /// `known` room.
     pub(super) fn strangers_in(&self, user: &UserId, new: &[RoomId], known: &[RoomId]) -> Sockets {
         let watchers = self.recipients.watchers_of(user);
         let mut strangers = self.recipients.in_rooms(user, new);
