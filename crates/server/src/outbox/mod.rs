@@ -106,6 +106,9 @@ mod tests {
         let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
         let error = client.get(url.parse().unwrap()).await.unwrap_err();
         let text = causes(&error);
-        assert!(text.starts_with("failed to connect: Connection refused"), "{text}");
+        assert!(
+            text.starts_with("failed to connect: Connection refused"),
+            "{text}"
+        );
     }
 }
