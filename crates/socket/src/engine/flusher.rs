@@ -4,9 +4,6 @@
 //!
 //! There is one queue per core, and each session belongs to one of them. A session whose stream is blocked,
 //! or that has other work, is left to its own task.
-//!
-//! Clients wait for answers to their own events, so sessions with an answer pass those that only have events:
-//! while a message goes to a room of ten thousand, an answer waits for [`CHUNK`] writes and not for all.
 
 use std::{
     collections::VecDeque,
@@ -27,15 +24,6 @@ const CHUNK: usize = 64;
 /// A queue with more capacity than this is freed once it is empty.
 const KEEP_CAPACITY: usize = 16 * 1024;
 
-/// What a session has to write. Later ones are more urgent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Lane {
-    /// Events, which many sessions may get at once.
-    Events,
-    /// Also an answer, which the client waits for.
-    Answers,
-}
-
 /// A session as its flush queue sees it.
 pub(super) trait Flush: Send + Sync + 'static {
     /// Writes the queued frames without blocking.
@@ -55,8 +43,7 @@ pub(super) struct Flusher<S: Flush> {
 pub(super) struct FlushQueue<S: Flush>(Mutex<State<S>>);
 
 struct State<S> {
-    events: VecDeque<Arc<S>>,
-    answers: VecDeque<Arc<S>>,
+    sessions: VecDeque<Arc<S>>,
     /// Waker of the task while it sleeps.
     task: Option<Waker>,
     /// Whether a task serves the queue: false before the first session and after its runtime has ended.
@@ -68,8 +55,7 @@ struct State<S> {
 impl<S> Default for State<S> {
     fn default() -> Self {
         State {
-            events: VecDeque::new(),
-            answers: VecDeque::new(),
+            sessions: VecDeque::new(),
             task: None,
             has_task: false,
             server_gone: false,
@@ -116,16 +102,13 @@ impl<S: Flush> FlushQueue<S> {
         }
     }
 
-    /// Queues the session to be flushed. It may be in both lanes at once. `false` if no task serves the queue.
-    pub(super) fn push(&self, session: Arc<S>, lane: Lane) -> bool {
+    /// Queues the session to be flushed. `false` if no task serves the queue.
+    pub(super) fn push(&self, session: Arc<S>) -> bool {
         let mut state = self.0.lock();
         if !state.has_task {
             return false;
         }
-        match lane {
-            Lane::Events => state.events.push_back(session),
-            Lane::Answers => state.answers.push_back(session),
-        }
+        state.sessions.push_back(session);
         wake_task(state);
         true
     }
@@ -146,58 +129,34 @@ fn wake_task<S>(mut state: MutexGuard<'_, State<S>>) {
 
 async fn run<S: Flush>(mut worker: Worker<S>) {
     while worker.next().await {
-        loop {
-            worker.flush_answers();
-            worker.flush_events();
-            if worker.events.is_empty() {
-                break;
+        let mut flushed = 0;
+        while let Some(session) = worker.sessions.pop_front() {
+            // The worker serves many sessions: one that panics must not stop the writes of the others.
+            if catch_sync("flusher", || session.flush()).is_err() {
+                session.return_to_task();
             }
-            tokio::task::yield_now().await;
+            flushed += 1;
+            if flushed % CHUNK == 0 {
+                tokio::task::yield_now().await;
+            }
         }
-        if worker.events.capacity() > KEEP_CAPACITY {
-            worker.events = VecDeque::new();
+        if worker.sessions.capacity() > KEEP_CAPACITY {
+            worker.sessions = VecDeque::new();
         }
-    }
-}
-
-/// A worker serves many sessions: one that panics must not stop the writes of the others.
-fn flush<S: Flush>(session: &S) {
-    if catch_sync("flusher", || session.flush()).is_err() {
-        session.return_to_task();
     }
 }
 
 /// The task's side: the queue and the sessions taken from it.
 struct Worker<S: Flush> {
     queue: Arc<FlushQueue<S>>,
-    events: VecDeque<Arc<S>>,
-    answers: VecDeque<Arc<S>>,
+    sessions: VecDeque<Arc<S>>,
 }
 
 impl<S: Flush> Worker<S> {
     fn new(queue: Arc<FlushQueue<S>>) -> Self {
         Worker {
             queue,
-            events: VecDeque::new(),
-            answers: VecDeque::new(),
-        }
-    }
-
-    /// Flushes all sessions that have an answer now.
-    fn flush_answers(&mut self) {
-        std::mem::swap(&mut self.queue.0.lock().answers, &mut self.answers);
-        while let Some(session) = self.answers.pop_front() {
-            flush(&*session);
-        }
-    }
-
-    /// Flushes the next [`CHUNK`] of the sessions that have been taken.
-    fn flush_events(&mut self) {
-        for _ in 0..CHUNK {
-            let Some(session) = self.events.pop_front() else {
-                return;
-            };
-            flush(&*session);
+            sessions: VecDeque::new(),
         }
     }
 
@@ -212,7 +171,7 @@ impl<S: Flush> Worker<S> {
         if state.server_gone {
             return Poll::Ready(false);
         }
-        if state.events.is_empty() && state.answers.is_empty() {
+        if state.sessions.is_empty() {
             state.task = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -222,7 +181,7 @@ impl<S: Flush> Worker<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        std::mem::swap(&mut state.events, &mut self.events);
+        std::mem::swap(&mut state.sessions, &mut self.sessions);
         Poll::Ready(true)
     }
 }
@@ -232,13 +191,9 @@ impl<S: Flush> Drop for Worker<S> {
     fn drop(&mut self) {
         let mut state = self.queue.0.lock();
         state.has_task = false;
-        let left = [
-            std::mem::take(&mut state.answers),
-            std::mem::take(&mut state.events),
-        ];
+        let left = std::mem::take(&mut state.sessions);
         drop(state);
-        let taken = self.answers.drain(..).chain(self.events.drain(..));
-        for session in left.into_iter().flatten().chain(taken) {
+        for session in left.into_iter().chain(self.sessions.drain(..)) {
             session.return_to_task();
         }
     }
@@ -252,24 +207,23 @@ mod tests {
 
     #[derive(Debug, PartialEq, Eq)]
     enum Done {
-        Flushed(Lane),
+        Flushed,
         Returned,
     }
 
     struct FakeSession {
-        lane: Lane,
-        on_flush: Box<dyn Fn() + Send + Sync>,
-        done: mpsc::UnboundedSender<Done>,
+        panics: bool,
+        done: mpsc::Sender<Done>,
     }
 
     impl Flush for FakeSession {
         fn flush(&self) {
-            (self.on_flush)();
-            self.done.send(Done::Flushed(self.lane)).unwrap();
+            assert!(!self.panics, "a flush that panics");
+            self.done.try_send(Done::Flushed).unwrap();
         }
 
         fn return_to_task(&self) {
-            self.done.send(Done::Returned).unwrap();
+            self.done.try_send(Done::Returned).unwrap();
         }
     }
 
@@ -277,43 +231,13 @@ mod tests {
     async fn a_session_that_panics_goes_to_its_own_task_and_the_worker_flushes_the_others() {
         let queue = Arc::new(FlushQueue::default());
         queue.start();
-        let (done, mut results) = mpsc::unbounded_channel();
+        let (done, mut results) = mpsc::channel(2);
         for panics in [true, false] {
-            let session = FakeSession {
-                lane: Lane::Events,
-                on_flush: Box::new(move || assert!(!panics, "a flush that panics")),
-                done: done.clone(),
-            };
-            assert!(queue.push(Arc::new(session), Lane::Events));
+            let done = done.clone();
+            assert!(queue.push(Arc::new(FakeSession { panics, done })));
         }
         assert_eq!(results.recv().await, Some(Done::Returned));
-        assert_eq!(results.recv().await, Some(Done::Flushed(Lane::Events)));
+        assert_eq!(results.recv().await, Some(Done::Flushed));
         assert!(queue.0.lock().has_task, "the worker goes on");
-    }
-
-    #[tokio::test]
-    async fn an_answer_passes_the_events_of_a_large_room() {
-        let queue = Arc::new(FlushQueue::default());
-        queue.start();
-        let (done, mut results) = mpsc::unbounded_channel();
-        let session = |lane, on_flush| {
-            let done = done.clone();
-            Arc::new(FakeSession { lane, on_flush, done })
-        };
-        let answer = session(Lane::Answers, Box::new(|| {}));
-        // A client's event is handled while the first of them is written.
-        let queue_answer = {
-            let queue = Arc::clone(&queue);
-            Box::new(move || assert!(queue.push(Arc::clone(&answer), Lane::Answers)))
-        };
-        queue.push(session(Lane::Events, queue_answer), Lane::Events);
-        for _ in 0..3 * CHUNK {
-            queue.push(session(Lane::Events, Box::new(|| {})), Lane::Events);
-        }
-        let mut before = 0;
-        while results.recv().await != Some(Done::Flushed(Lane::Answers)) {
-            before += 1;
-        }
-        assert_eq!(before, CHUNK);
     }
 }

@@ -9,7 +9,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
 
 use super::{Socket, emit_error::EmitError};
-use crate::{id::SocketId, outbox::Sent, prepared::Prepared};
+use crate::{
+    id::SocketId,
+    outbox::{Class, Sent},
+    prepared::Prepared,
+};
 
 /// Answers one event of a client. If dropped, the client runs into its own time-out.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ impl AckSender {
     /// The value cannot be converted to JSON.
     pub fn send<T: Serialize + ?Sized>(self, value: &T) -> Result<Sent, EmitError> {
         match Prepared::ack_one(self.socket.namespace().name(), self.id, value) {
-            Ok(answer) => Ok(self.socket.answer(&answer)),
+            Ok(answer) => Ok(self.socket.send_prepared(&answer, Class::Durable)),
             // Values with attachments need a payload.
             Err(_) => Ok(self.send_payload(&Payload::one(value)?)),
         }
@@ -42,7 +46,7 @@ impl AckSender {
     /// Answers with any number of values, including binary ones.
     pub fn send_payload(self, payload: &Payload) -> Sent {
         let answer = Prepared::ack(self.socket.namespace().name(), self.id, payload);
-        self.socket.answer(&answer)
+        self.socket.send_prepared(&answer, Class::Durable)
     }
 }
 

@@ -152,15 +152,6 @@ impl Socket {
         }
     }
 
-    /// Sends an answer to an event of the client. Observers of outgoing events do not get it.
-    pub(super) fn answer(&self, answer: &Prepared) -> Sent {
-        if self.phase() == Phase::Connected {
-            self.0.session.answer(answer)
-        } else {
-            Sent::Closed
-        }
-    }
-
     /// The bytes in the client's outbox: queued, and not yet given to the operating system.
     pub fn queued_bytes(&self) -> usize {
         self.0.session.queued_bytes()

@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     Engine, OwnedMessage,
-    flusher::{FlushQueue, Lane},
+    flusher::FlushQueue,
     stream::{Sink, Stream},
 };
 use crate::{
@@ -72,8 +72,8 @@ struct State {
     outbox: Outbox,
     /// The write half of the WebSocket, if there is one.
     sink: Option<Sink>,
-    /// The most urgent lane of the flush queue that the session is in.
-    queued: Option<Lane>,
+    /// Whether the session is in a flush queue.
+    queued: bool,
     ending: Option<Reason>,
     /// Waker of the session's task while it sleeps. A task that is awake checks all state before it sleeps
     /// again.
@@ -146,7 +146,7 @@ impl Session {
             delivery_tracker: DeliveryTracker::default(),
             outbox: Outbox::default(),
             sink: None,
-            queued: None,
+            queued: false,
             ending: None,
             task_waker: None,
             saturated: false,
@@ -195,15 +195,6 @@ impl Session {
 
     /// Queues a message for the client.
     pub fn send(self: &Arc<Self>, message: &Prepared, class: Class) -> Sent {
-        self.queue_frames(message, class, Lane::Events)
-    }
-
-    /// Queues a message that the client waits for.
-    pub fn answer(self: &Arc<Self>, message: &Prepared) -> Sent {
-        self.queue_frames(message, Class::Durable, Lane::Answers)
-    }
-
-    fn queue_frames(self: &Arc<Self>, message: &Prepared, class: Class, lane: Lane) -> Sent {
         let metrics = &self.engine.metrics;
         let mut state = self.state.lock();
         if state.ending.is_some() {
@@ -215,7 +206,7 @@ impl Session {
         }
         match state.outbox.push(message.frame(), class, self.engine.bounds()) {
             Ok(Pushed::Queued) => {
-                let wake_target = state.on_frame(lane);
+                let wake_target = state.on_frame();
                 drop(state);
                 metrics.packets_out.increment(1);
                 self.wake_target(wake_target);
@@ -425,7 +416,7 @@ impl Session {
             let provable = state.outbox.is_empty();
             state.delivery_tracker.ping(provable);
             state.outbox.push_front(PING);
-            wake_target = state.on_frame(Lane::Events);
+            wake_target = state.on_frame();
         }
         // While the server does not read, it cannot see the client's pong.
         let timed_out = beat == HeartbeatAction::TimedOut && !state.saturated;

@@ -10,11 +10,7 @@ use parking_lot::MutexGuard;
 
 use super::{Session, State, UpgradedStream};
 use crate::{
-    engine::{
-        OwnedMessage,
-        flusher::{Flush, Lane},
-        stream::Sink,
-    },
+    engine::{OwnedMessage, flusher::Flush, stream::Sink},
     reason::Reason,
 };
 
@@ -31,7 +27,7 @@ pub(super) enum WakeTarget {
     /// A task that is already awake or will check anyway.
     None,
     Waker(Waker),
-    Flusher(Lane),
+    Flusher,
 }
 
 /// State that the task takes at the start of its turn.
@@ -46,8 +42,8 @@ impl Session {
         match wake_target {
             WakeTarget::None => {}
             WakeTarget::Waker(waker) => waker.wake(),
-            WakeTarget::Flusher(lane) => {
-                if !self.queue.push(Arc::clone(self), lane) {
+            WakeTarget::Flusher => {
+                if !self.queue.push(Arc::clone(self)) {
                     self.return_to_task();
                 }
             }
@@ -132,16 +128,16 @@ impl State {
     }
 
     /// Decides who handles a new frame.
-    pub(super) fn on_frame(&mut self, lane: Lane) -> WakeTarget {
+    pub(super) fn on_frame(&mut self) -> WakeTarget {
         if let Some(polling) = self.polling.as_mut() {
             return polling.getter.take().map_or(WakeTarget::None, WakeTarget::Waker);
         }
-        if self.queued.is_some_and(|queued| queued >= lane) || !self.sleeps_for_frames() {
+        if self.queued || !self.sleeps_for_frames() {
             return WakeTarget::None;
         }
         if self.sink.as_ref().is_some_and(Sink::takes_tries) {
-            self.queued = Some(lane);
-            return WakeTarget::Flusher(lane);
+            self.queued = true;
+            return WakeTarget::Flusher;
         }
         self.wake().map_or(WakeTarget::None, WakeTarget::Waker)
     }

@@ -114,7 +114,7 @@ impl Flush for Session {
     /// for it or reports the error.
     fn flush(&self) {
         let mut state = self.state.lock();
-        state.queued = None;
+        state.queued = false;
         if state.ending.is_some() || !state.sleeps_for_frames() || state.outbox.is_empty() {
             return;
         }
@@ -127,7 +127,7 @@ impl Flush for Session {
     /// Leaves writing to the session's task, because no flush worker runs.
     fn return_to_task(&self) {
         let mut state = self.state.lock();
-        state.queued = None;
+        state.queued = false;
         wake_task(state);
     }
 }
