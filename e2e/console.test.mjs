@@ -540,6 +540,29 @@ describe("the look", () => {
     assert.ok(content <= screen, `${window.page.url()} is ${content} pixels wide on a screen of ${screen}`);
   }
 
+  test("tables show all their columns on small laptops, and their buttons on every screen", async () => {
+    const [ada, grace] = [await member(server, "ada", "narrow"), await member(server, "grace", "narrow")];
+    const text = "A message of some length. ".repeat(8);
+    const { seq } = await done(ada, "chat:send_message", { room: "narrow", text });
+    await done(grace, "chat:report", { room: "narrow", seq, reason: "harassment", text: "rude ".repeat(20) });
+    await api("PUT", "/users/mallory/mute", { reason: "spam ".repeat(20) });
+    const window = await signedIn();
+    for (const width of [1024, 1280, 1366]) {
+      await window.page.setViewportSize({ width, height: 800 });
+      for (const place of ["audit", "reports", "sanctions?tab=mutes", "connections", "rooms/narrow"]) {
+        await window.page.goto(`${server.url}/console#/${place}`);
+        await window.at("row").first().waitFor();
+        const hidden = await window.page.evaluate(() => {
+          const frame = document.querySelector(".table-frame").getBoundingClientRect();
+          const buttons = document.querySelectorAll(".table-frame :is(button, summary)");
+          return [...buttons].filter((button) => button.getBoundingClientRect().right > frame.right).length;
+        });
+        assert.equal(hidden, 0, `${place} at ${width}`);
+        await window.picture(`console-${place.replaceAll(/\W+/g, "-")}-${width}`);
+      }
+    }
+  });
+
   for (const [name, options] of LOOKS) {
     test(`axe finds no fault, and nothing is too wide: ${name}`, async () => {
       const ada = await member(server, "ada", "look");

@@ -120,6 +120,48 @@ const LOOKS: [string, "ltr" | "rtl", BrowserContextOptions][] = [
   ["phone-dark-rtl", "rtl", { colorScheme: "dark", ...PHONE }],
 ];
 
+test("lists have a ground, and the bell takes the page's colour, where the page has no theme", async () => {
+  const window = await visit("bare", "ltr", { colorScheme: "dark" });
+  const colours = await window.page.evaluate(() => {
+    // The kit's own rules stay.
+    for (const sheet of document.styleSheets)
+      for (let at = sheet.cssRules.length - 1; at >= 0; at -= 1)
+        if (!sheet.cssRules[at]!.cssText.includes("rf-")) sheet.deleteRule(at);
+    const style = (selector: string) => getComputedStyle(document.querySelector(selector)!);
+    return {
+      grounds: [".rf-chat", ".rf-members", ".rf-rooms-list"].map((one) => style(one).backgroundColor),
+      bell: style(".rf-bell > button").color,
+      page: getComputedStyle(document.body).color,
+    };
+  });
+  expect(colours.grounds.filter((ground) => ground.startsWith("rgba"))).toEqual([]);
+  expect(colours.bell).toBe(colours.page);
+});
+
+test("the list of notifications opens on the page, wherever the bell stands", async () => {
+  const window = await visit("corners", "ltr", {});
+  for (const [side, edge] of [
+    ["left", 20],
+    ["left", 400],
+    ["right", 20],
+  ]) {
+    await window.page.evaluate(
+      ([side, edge]) => {
+        const bell = document.querySelector<HTMLElement>(".rf-bell")!;
+        bell.style.cssText = `position: fixed; z-index: 9; top: 20px; ${side}: ${edge}px`;
+      },
+      [side, edge],
+    );
+    await window.at("bell").click();
+    const box = (await window.at("notices").boundingBox())!;
+    const { width } = window.page.viewportSize()!;
+    expect(box.x).toBeGreaterThanOrEqual(0);
+    expect(box.x + box.width).toBeLessThanOrEqual(width);
+    await window.page.keyboard.press("Escape");
+    await window.at("notices").waitFor({ state: "detached" });
+  }
+});
+
 describe.each(LOOKS)("%s", (name, dir, options) => {
   test("axe finds no fault, with and without open lists, and nothing is too wide", async () => {
     const window = await visit(name, dir, options);

@@ -5,8 +5,10 @@ import { useLocale, useTexts } from "../provider.tsx";
 import { shortCount } from "../text/counts.ts";
 import { fullTime, shortTime } from "../text/times.ts";
 import type { Notification } from "@roomful/client";
+import { useRef } from "react";
 
 import { Icon } from "./icon.tsx";
+import { useBrowserLayoutEffect } from "./use_layout_effect.ts";
 import { usePopup } from "./use_popup.ts";
 
 /** Props of `NotificationBell`. */
@@ -21,6 +23,10 @@ export function NotificationBell({ onOpen }: NotificationBellProps) {
   const locale = useLocale();
   const [{ notifications: all, unread, hasOlder }, notifications] = useNotifications();
   const { open, toggle, area, button } = usePopup<HTMLDivElement>();
+  const list = useRef<HTMLDivElement>(null);
+  useBrowserLayoutEffect(() => {
+    if (open && list.current) keepOnPage(list.current);
+  }, [open]);
   const choose = (notification: Notification) => {
     if (notification.readAt === undefined) notifications.markRead(notification.id).catch(() => undefined);
     onOpen?.(notification);
@@ -44,7 +50,7 @@ export function NotificationBell({ onOpen }: NotificationBellProps) {
         )}
       </button>
       {open && (
-        <div className="rf-notices" data-testid="notices" role="group" aria-label={texts.notifications(0)}>
+        <div ref={list} className="rf-notices" data-testid="notices" role="group" aria-label={texts.notifications(0)}>
           <div className="rf-notices-head">
             <strong>{texts.notifications(0)}</strong>
             {unread > 0 && (
@@ -99,4 +105,15 @@ export function NotificationBell({ onOpen }: NotificationBellProps) {
       )}
     </div>
   );
+}
+
+/** The least distance from the page's edges, in pixels. */
+const MARGIN = 12;
+
+/** Moves a box sideways onto the page, wherever its button stands. */
+function keepOnPage(box: HTMLElement): void {
+  const { left, right } = box.getBoundingClientRect();
+  const beyond = right - (document.documentElement.clientWidth - MARGIN);
+  const shift = Math.max(MARGIN - left, Math.min(-beyond, 0));
+  if (shift !== 0) box.style.translate = `${shift}px`;
 }
