@@ -471,10 +471,13 @@ describe("the views", () => {
     const row = window.at("row").filter({ hasText: "rude words" });
     await row.getByTestId("report-delete").click();
     await window.picture("console-reports");
-    await confirm(window, "The report of adam is closed: deleted.");
+    await confirm(window, "The report about adam is closed: deleted.");
     await row.waitFor({ state: "detached" });
     await window.at("tab-deleted").click();
     await row.waitFor();
+    // The line of the outcome goes with the view.
+    await window.at("view-rooms").click();
+    await window.at("outcome").filter({ hasText: /^$/ }).waitFor({ state: "attached" });
   });
 
   test("the audit log shows what the console did", async () => {

@@ -13,6 +13,7 @@ import {
 
 import { Icon } from "../../shared/icon.tsx";
 import { EndFields, endOf, type End } from "./end.tsx";
+import { usePlace } from "./place.ts";
 
 /** What the operator says in the dialog: when a ban or mute ends, why it is there, what they chose. */
 export interface Terms {
@@ -57,6 +58,9 @@ export function AskArea({ children }: { children: ReactNode }) {
     setAsked((was) => ({ question, count: (was?.count ?? 0) + 1 }));
   }, []);
   const close = useCallback(() => setAsked(undefined), []);
+  const { view, name } = usePlace();
+  // The line is about what the page showed.
+  useEffect(() => setOutcome(""), [view, name]);
   return (
     <AskContext value={ask}>
       {children}

@@ -115,7 +115,7 @@ function Decisions({ report, onDone }: { report: Report; onDone: () => void }) {
       ...(until !== undefined && { until }),
     });
     onDone();
-    return `The report of ${report.userId} is closed: ${DECISIONS[action].done}.`;
+    return `The report about ${report.userId} is closed: ${DECISIONS[action].done}.`;
   };
   return (Object.keys(DECISIONS) as Decision[]).map((action) => (
     <button
@@ -123,7 +123,7 @@ function Decisions({ report, onDone }: { report: Report; onDone: () => void }) {
       type="button"
       className={action === "dismiss" ? "button" : "button danger"}
       data-testid={`report-${action}`}
-      aria-label={`${DECISIONS[action].label}: report of ${report.userId}`}
+      aria-label={`${DECISIONS[action].label}: report about ${report.userId}`}
       onClick={() =>
         ask({
           title: `${DECISIONS[action].label}: message of ${report.userId} in ${report.room}`,
