@@ -14,7 +14,8 @@ const fail = (what) => {
   process.exit(2);
 };
 if (!folder) fail("name the folder of the unpacked export: node from-slack.mjs EXPORT_FOLDER > chat.ndjson");
-if (!["channels.json", "groups.json", "dms.json", "mpims.json"].some((list) => existsSync(join(folder, list))))
+const LISTS = ["channels.json", "groups.json", "mpims.json", "dms.json"];
+if (!LISTS.some((list) => existsSync(join(folder, list))))
   fail(`${folder} has none of Slack's lists, such as channels.json; name the folder of the unpacked export`);
 
 const read = (name) =>
@@ -71,6 +72,5 @@ function convert({ id, name, created, members = [] }, kind) {
   }
 }
 
-for (const channel of read("channels.json")) convert(channel, "public");
-for (const file of ["groups.json", "mpims.json", "dms.json"])
-  for (const channel of read(file)) convert(channel, "private");
+for (const file of LISTS)
+  for (const channel of read(file)) convert(channel, file === "channels.json" ? "public" : "private");

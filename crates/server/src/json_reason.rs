@@ -1,6 +1,6 @@
-//! What is wrong with a JSON text, for people who see that text as one line.
+//! The mistake in a JSON text, for people who see that text as one line.
 
-/// What is wrong, without the place: serde names a line and column of the whole text.
+/// The mistake without its place: serde names a line and column of the whole text.
 pub(crate) fn json_reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.rfind(" at line ").map_or(&*text, |end| &text[..end]);

@@ -95,7 +95,7 @@ impl KnownUsers {
 
     // ---- users of this node
 
-    /// The user comes online here. Returns what they showed as before.
+    /// The user comes online here. Returns their earlier status.
     pub(super) fn arrive(&mut self, user: &UserId) -> Option<Choice> {
         let known = self.0.entry(Arc::clone(user)).or_default();
         if known.is_idle() {

@@ -75,7 +75,7 @@ pub(crate) enum ImportError {
 }
 
 impl ImportError {
-    /// A line that is no JSON, or not what it should be.
+    /// A line that is no JSON, or no record.
     fn json(line: u64, error: &serde_json::Error) -> Self {
         let what = json_reason(error);
         Self::line(line, format!("{what} (column {})", error.column()))

@@ -25,7 +25,7 @@ pub(crate) struct Guards {
     /// Authors in rooms of two members, of whom one has blocked the other.
     pub(crate) blocked: HashSet<AuthorKey>,
     /// Authors who must be members of their rooms and are not.
-    pub(crate) strangers: HashSet<AuthorKey>,
+    pub(crate) non_members: HashSet<AuthorKey>,
     /// Authors and users whom they mention and who have blocked them.
     pub(crate) blocked_mentions: HashSet<(String, String)>,
     /// When users last sent a message in a room with slow mode by this batch.
@@ -97,7 +97,7 @@ impl Guards {
         self.sanctions.is_empty()
             && self.rooms.is_empty()
             && self.blocked.is_empty()
-            && self.strangers.is_empty()
+            && self.non_members.is_empty()
     }
 
     /// Refuses all entries of a user under erasure, as if they were banned from all rooms.
@@ -124,7 +124,7 @@ impl Guards {
             return Err(Rejected::Banned);
         }
         let author = || (entry.room, entry.user_id.clone());
-        if entry.as_member && !self.strangers.is_empty() && self.strangers.contains(&author()) {
+        if entry.as_member && !self.non_members.is_empty() && self.non_members.contains(&author()) {
             return Err(Rejected::NotMember);
         }
         // Deletes take nothing but away, so those who may not write may delete.

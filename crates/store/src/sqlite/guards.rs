@@ -17,7 +17,7 @@ pub(super) fn guards(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
     const ANY: &str = "SELECT EXISTS (SELECT 1 FROM sanctions), EXISTS (SELECT 1 FROM room_rules),
         EXISTS (SELECT 1 FROM blocks), EXISTS (SELECT 1 FROM erasures)";
     let (conn, mut guards) = (batch.conn, Guards::default());
-    load_strangers(conn, &members(appends), &mut guards)?;
+    load_non_members(conn, &members(appends), &mut guards)?;
     if *batch.unmoderated {
         return Ok(guards);
     }
@@ -50,7 +50,7 @@ pub(super) fn guards(batch: &mut Batch<'_>, appends: &[&[NewEntry]]) -> rusqlite
 }
 
 /// The authors who must be members and are not.
-fn load_strangers(
+fn load_non_members(
     conn: &Connection,
     authors: &[(RoomId, &str)],
     guards: &mut Guards,
@@ -59,7 +59,7 @@ fn load_strangers(
         conn.prepare_cached("SELECT 1 FROM members WHERE room_id = ?1 AND user_id = ?2 AND active = 1")?;
     for (room, user) in authors {
         if !query.exists(params![room, user])? {
-            guards.strangers.insert((*room, (*user).to_owned()));
+            guards.non_members.insert((*room, (*user).to_owned()));
         }
     }
     Ok(())

@@ -112,7 +112,7 @@ impl PresenceServer {
                 let new = came.iter().copied();
                 let new: Vec<_> = new.filter(|room| !tracker.is_in(user, *room)).collect();
                 rooms.retain(|room| !new.contains(room));
-                let newcomers = self.strangers_in(user, &new, &rooms);
+                let newcomers = self.newcomers_in(user, &new, &rooms);
                 self.send_online(user, choice, newcomers.values().cloned());
                 newcomers
             }
@@ -129,10 +129,10 @@ impl PresenceServer {
 
     /// The sockets of others in the `new` rooms of a user that do not know them from a subscription or from a
     /// `known` room.
-    pub(super) fn strangers_in(&self, user: &UserId, new: &[RoomId], known: &[RoomId]) -> Sockets {
+    pub(super) fn newcomers_in(&self, user: &UserId, new: &[RoomId], known: &[RoomId]) -> Sockets {
         let watchers = self.recipients.watchers_of(user);
-        let mut strangers = self.recipients.in_rooms(user, new);
-        strangers.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, known));
-        strangers
+        let mut newcomers = self.recipients.in_rooms(user, new);
+        newcomers.retain(|id, socket| !watchers.contains_key(id) && !knows(socket, known));
+        newcomers
     }
 }

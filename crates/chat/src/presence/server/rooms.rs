@@ -17,8 +17,8 @@ impl PresenceServer {
         if self.shows_on_other_node(user, room) {
             return;
         }
-        let strangers = self.strangers_in(user, &[room], &known);
-        self.announce(user, &tracker, strangers.into_values());
+        let newcomers = self.newcomers_in(user, &[room], &known);
+        self.announce(user, &tracker, newcomers.into_values());
     }
 
     /// The user is not online in a room any more. Returns whether they were.

@@ -135,7 +135,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// What is wrong with a query, in the words of the errors of bodies.
+/// The mistake in a query, in the words of the errors of bodies.
 fn query_reason(text: &str) -> String {
     let mut text = text.replacen("Failed to deserialize query string", "the query", 1);
     for (words, plain) in [

@@ -44,7 +44,7 @@ const AUTHORS: &str = "SELECT t.at, e.own_messages
     FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY t (room_id, user_id, at)
     CROSS JOIN LATERAL (SELECT e.own_messages FROM entries e
         WHERE e.room_id = t.room_id AND e.user_id = t.user_id AND e.kind = 0 ORDER BY e.seq DESC LIMIT 1) e";
-const STRANGERS: &str =
+const NON_MEMBERS: &str =
     "SELECT t.room_id, t.user_id FROM unnest($1::bigint[], $2::text[]) t (room_id, user_id)
     WHERE NOT EXISTS (SELECT 1 FROM members m
         WHERE m.room_id = t.room_id AND m.user_id = t.user_id AND m.active = 1)";
@@ -83,7 +83,7 @@ pub(super) async fn load<'a>(
         dedup(&touched.dedup),
         authors(&touched.authors),
         moderation::is_moderated(appends),
-        strangers(&must_be_members),
+        non_members(&must_be_members),
     ];
     let lacking = allowances.missing().to_vec();
     if !lacking.is_empty() {
@@ -127,9 +127,9 @@ pub(super) async fn load<'a>(
         }
     }
     let is_moderated = next().first().map_or(Ok(false), |row| row.flag(0))?;
-    let mut strangers = HashSet::new();
+    let mut non_members = HashSet::new();
     for row in next() {
-        strangers.insert((row.int(0)?, row.text(1)?));
+        non_members.insert((row.int(0)?, row.text(1)?));
     }
     if !lacking.is_empty() {
         for user in lacking {
@@ -155,7 +155,7 @@ pub(super) async fn load<'a>(
     if is_moderated {
         loaded.guards = moderation::guards(conn, appends).await?;
     }
-    loaded.guards.strangers = strangers;
+    loaded.guards.non_members = non_members;
     Ok(Some(loaded))
 }
 
@@ -182,12 +182,12 @@ fn authors(authors: &[Author<'_>]) -> Step {
 }
 
 /// The step that finds the authors who must be members of their rooms and are not.
-fn strangers(authors: &[Author<'_>]) -> Step {
+fn non_members(authors: &[Author<'_>]) -> Step {
     let params: Vec<Param> = vec![
         column(authors, |author| author.0),
         column(authors, |author| text(author.1).into_owned()),
     ];
-    Step::new(STRANGERS, params)
+    Step::new(NON_MEMBERS, params)
 }
 
 fn dedup_record(row: &Row) -> Result<DedupRecord<'static>, Failure> {
