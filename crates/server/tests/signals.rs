@@ -214,9 +214,7 @@ async fn a_reload_takes_the_new_words_of_a_rule_and_keeps_the_old_ones_without_a
         .await;
     std::os::unix::fs::symlink("/dev/zero", &words).unwrap();
     service.reload(&settings).await;
-    service
-        .logs("failed to reload the settings", "more than 64 MiB")
-        .await;
+    service.server.wait_log("more than 64 MiB").await.unwrap();
     assert_eq!(send(&alice, "worse").await, refused);
     let metrics = http::get(service.server.addr(), "/metrics").await.unwrap();
     let metrics = metrics.text();
