@@ -112,6 +112,11 @@ impl KnownUsers {
         }
     }
 
+    /// Whether the user is online here, or their departure is not announced yet.
+    pub(super) fn is_here(&self, user: &str) -> bool {
+        self.0.get(user).is_some_and(|known| known.is_here)
+    }
+
     /// The departure from here is about to be announced.
     pub(super) fn departed(&mut self, user: &str) {
         if let Some(known) = self.0.get_mut(user) {
@@ -181,7 +186,9 @@ mod tests {
         known.depart("a", Some(busy()));
         known.forget_idle();
         assert!(known.shows("a", &busy()));
+        assert!(known.is_here("a"), "nobody has been told");
         known.departed("a");
+        assert!(!known.is_here("a"));
         assert_eq!(known.tell("a", None), Some(busy()));
         known.forget_idle();
         assert_eq!(known.tell("a", Some(busy())), None, "forgotten");

@@ -98,10 +98,16 @@ impl PresenceServer {
                 let before = shown.clone();
                 Shift { before, now: shown }
             }
-            None => Shift {
-                before: sync.state.lock().known.tell(user, shown.clone()),
-                now: shown,
-            },
+            None => {
+                let mut state = sync.state.lock();
+                if state.known.is_here(user) {
+                    // Their departure from here is still to be announced, to the sockets of all their rooms.
+                    state.recheck_user(user, came.iter().copied());
+                    return;
+                }
+                let before = state.known.tell(user, shown.clone());
+                Shift { before, now: shown }
+            }
         };
         let mut rooms = self.known_rooms(user, &tracker);
         let newcomers = match &shift {

@@ -175,8 +175,8 @@ impl PresenceServer {
             last_seen: gone.last.last_seen(at),
             ..Found::default()
         };
-        self.tell(sync, user, found);
         sync.state.lock().known.departed(user);
+        self.tell(sync, user, found);
         if !others.is_empty() {
             return Ok(OtherNodes::SomeHaveThem);
         }
