@@ -166,6 +166,16 @@ impl ClusterPresence {
         changes
     }
 
+    /// Whether the departure from here of a user, who is not online here, is still to be announced. That tells
+    /// the sockets of all their rooms, and a later read tells those of the rooms in which the user is new.
+    pub(super) fn awaits_departure(&mut self, user: &str, came: &[RoomId]) -> bool {
+        let awaits = self.known.is_here(user);
+        if awaits {
+            self.recheck_user(user, came.iter().copied());
+        }
+        awaits
+    }
+
     /// The lists name a user whose own entry is not there yet: the next read of these rooms tells.
     pub(super) fn recheck_user(&mut self, user: &str, rooms: impl IntoIterator<Item = RoomId>) {
         for id in rooms {

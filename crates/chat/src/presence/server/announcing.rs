@@ -98,16 +98,11 @@ impl PresenceServer {
                 let before = shown.clone();
                 Shift { before, now: shown }
             }
-            None => {
-                let mut state = sync.state.lock();
-                if state.known.is_here(user) {
-                    // Their departure from here is still to be announced, to the sockets of all their rooms.
-                    state.recheck_user(user, came.iter().copied());
-                    return;
-                }
-                let before = state.known.tell(user, shown.clone());
-                Shift { before, now: shown }
-            }
+            None if sync.state.lock().awaits_departure(user, came) => return,
+            None => Shift {
+                before: sync.state.lock().known.tell(user, shown.clone()),
+                now: shown,
+            },
         };
         let mut rooms = self.known_rooms(user, &tracker);
         let newcomers = match &shift {
