@@ -321,6 +321,8 @@ for (const [name, start] of Object.entries({
       const cut = await member(proxy, "cut", room, WAYS.websocket);
       const readiness = () =>
         Promise.all(nodes.map(async ({ url }) => (await fetch(`${url}/readyz`)).status));
+      // What a join does after its answer needs the store, and later events of its client wait for it.
+      await Promise.all(people.map((one) => done(one, "chat:typing_stop", { room })));
       store.cut();
       try {
         await until(
@@ -343,6 +345,11 @@ for (const [name, start] of Object.entries({
         assert.equal(cut.recovered, true, "a connection that is lost meanwhile is recovered afterwards");
       } finally {
         store.mend();
+        // A failure here is not to be one of the tests that follow.
+        await until(
+          async () => (await readiness()).every((status) => status === 200),
+          "all nodes to be ready again",
+        );
       }
       await allAgree(people, room, new Map());
       assert.deepEqual(losses, []);
