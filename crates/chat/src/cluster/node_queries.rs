@@ -197,8 +197,8 @@ impl Cluster {
 /// Removes silent nodes whose name another one of them has, or this node: they are earlier starts of that
 /// node, and the registry keeps them until their leases end.
 fn without_earlier_starts<A>(nodes: Vec<(String, Option<A>)>, own_name: &str) -> Vec<(String, Option<A>)> {
-    let is_answering = |(node, answer): &(String, Option<A>)| answer.is_some().then(|| node.clone());
-    let answering: HashSet<_> = nodes.iter().filter_map(is_answering).collect();
+    let answered = nodes.iter().filter(|(_, answer)| answer.is_some());
+    let answering: HashSet<_> = answered.map(|(node, _)| node.clone()).collect();
     let is_earlier = |(node, answer): &(String, Option<A>)| {
         answer.is_none() && (answering.contains(node) || node == own_name)
     };

@@ -109,8 +109,8 @@ impl ClusterPresence {
         self.rooms.contains_key(&room)
     }
 
-    /// Merges the lists of a room, and returns the changes since the last read, and users of whom clients
-    /// here were told something else. The first read changes nothing: it is the answer to a client that asks.
+    /// Merges the lists of a room, and returns the changes since the last read, and the users of whom this
+    /// node announced something else. The first read changes nothing: it is the answer to a client that asks.
     /// Unless the registry is `complete`, users that are absent from it stay.
     pub(super) fn merge(&mut self, room: RoomId, lists: Vec<NodePresence>, complete: bool) -> Vec<Change> {
         if !complete {
@@ -166,8 +166,8 @@ impl ClusterPresence {
         changes
     }
 
-    /// Whether the departure from here of a user, who is not online here, is still to be announced. That tells
-    /// the sockets of all their rooms, and a later read tells those of the rooms in which the user is new.
+    /// True if this node has yet to announce that a user left it. The announcement reaches the sockets of all
+    /// their rooms, and a later read reaches those of the rooms in which the user is new.
     pub(super) fn awaits_departure(&mut self, user: &str, came: &[RoomId]) -> bool {
         let awaits = self.known.is_here(user);
         if awaits {

@@ -1,8 +1,8 @@
 //! What the clients of this node know of users who are or were on other nodes, as a value.
 //!
 //! A change of a user arrives in several ways: by a control entry, by the user's own entry in the registry,
-//! by the list of each room, and by a departure from this node. The first one that differs from what clients
-//! were told last is announced to all of them, and the others differ no more.
+//! by the list of each room, and by a departure from this node. The node announces the first one that differs
+//! from its last announcement, to all clients, and the others differ no more.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -132,8 +132,8 @@ impl KnownUsers {
         known.is_some_and(|known| known.is_here || known.told.as_ref() == Some(choice))
     }
 
-    /// Clients here are told that a user, who is not here, shows as this; `None` for offline. Returns what
-    /// they knew before.
+    /// Notes that this node announces a status of a user, who is not here; `None` for offline. Returns the
+    /// status that it announced before.
     pub(super) fn tell(&mut self, user: &str, choice: Option<Choice>) -> Option<Choice> {
         let known = self.0.get_mut(user)?;
         std::mem::replace(&mut known.told, choice)

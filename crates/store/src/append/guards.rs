@@ -62,22 +62,21 @@ pub(crate) struct RoomGuard {
 
 /// The authors of a batch, each once in each room.
 pub(crate) fn authors<'a>(appends: &[&'a [NewEntry]]) -> Vec<(RoomId, &'a str)> {
-    let entries = appends.iter().copied().flatten();
-    let users = entries.filter(|entry| entry.kind != EntryKind::Control);
-    let mut authors: Vec<_> = users.map(|entry| (entry.room, &*entry.user_id)).collect();
-    authors.sort_unstable();
-    authors.dedup();
-    authors
+    authors_of(appends, |entry| entry.kind != EntryKind::Control)
 }
 
 /// The authors of a batch who must be members of their rooms, each once in each room.
 pub(crate) fn members<'a>(appends: &[&'a [NewEntry]]) -> Vec<(RoomId, &'a str)> {
+    authors_of(appends, |entry| entry.as_member)
+}
+
+fn authors_of<'a>(appends: &[&'a [NewEntry]], which: impl Fn(&NewEntry) -> bool) -> Vec<(RoomId, &'a str)> {
     let entries = appends.iter().copied().flatten();
-    let users = entries.filter(|entry| entry.as_member);
-    let mut members: Vec<_> = users.map(|entry| (entry.room, &*entry.user_id)).collect();
-    members.sort_unstable();
-    members.dedup();
-    members
+    let entries = entries.filter(|entry| which(entry));
+    let mut authors: Vec<_> = entries.map(|entry| (entry.room, &*entry.user_id)).collect();
+    authors.sort_unstable();
+    authors.dedup();
+    authors
 }
 
 /// The mentions of a batch as author and mentioned user, each once.

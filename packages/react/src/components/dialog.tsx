@@ -2,10 +2,11 @@
 
 import { useRef, type KeyboardEvent, type ReactNode, type RefObject } from "react";
 
+import { EDGE, leftOnPage } from "./on_page.ts";
 import { useBrowserLayoutEffect } from "./use_layout_effect.ts";
 
-/** Pixels between a menu and its button, and between a menu and the edge of the window. */
-const [GAP, EDGE] = [4, 8];
+/** Pixels between a menu and its button. */
+const GAP = 4;
 
 export interface DialogProps {
   readonly label: string;
@@ -62,6 +63,6 @@ function placeBeside(menu: HTMLElement, button: HTMLElement): void {
   const { offsetWidth: width, offsetHeight: height } = menu;
   const wanted = getComputedStyle(button).direction === "rtl" ? left : right - width;
   const fits = bottom + GAP + height <= innerHeight - EDGE;
-  menu.style.left = `${Math.max(EDGE, Math.min(wanted, innerWidth - width - EDGE))}px`;
+  menu.style.left = `${leftOnPage(wanted, width)}px`;
   menu.style.top = `${fits ? bottom + GAP : Math.max(EDGE, top - GAP - height)}px`;
 }

@@ -8,6 +8,7 @@ import type { Notification } from "@roomful/client";
 import { useRef } from "react";
 
 import { Icon } from "./icon.tsx";
+import { leftOnPage } from "./on_page.ts";
 import { useBrowserLayoutEffect } from "./use_layout_effect.ts";
 import { usePopup } from "./use_popup.ts";
 
@@ -107,13 +108,9 @@ export function NotificationBell({ onOpen }: NotificationBellProps) {
   );
 }
 
-/** The least distance from the page's edges, in pixels. */
-const MARGIN = 12;
-
 /** Moves a box sideways onto the page, wherever its button stands. */
 function keepOnPage(box: HTMLElement): void {
-  const { left, right } = box.getBoundingClientRect();
-  const beyond = right - (document.documentElement.clientWidth - MARGIN);
-  const shift = Math.max(MARGIN - left, Math.min(-beyond, 0));
+  const { left, width } = box.getBoundingClientRect();
+  const shift = leftOnPage(left, width) - left;
   if (shift !== 0) box.style.translate = `${shift}px`;
 }

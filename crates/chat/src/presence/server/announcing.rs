@@ -44,7 +44,7 @@ impl PresenceServer {
         tracker: &PresenceTracker<RoomId>,
         recipients: impl Iterator<Item = Socket>,
     ) {
-        if let Some(choice) = tracker.choice(user).filter(|choice| choice.shows()) {
+        if let Some(choice) = tracker.choice(user).and_then(Choice::visible) {
             self.send_online(user, choice, recipients);
         }
     }
@@ -94,7 +94,7 @@ impl PresenceServer {
         // While the user is online here, they show as they do here. Other changes come by control entries.
         let shift = match tracker.choice(user) {
             Some(choice) => {
-                let shown = Some(choice.clone()).filter(Choice::shows);
+                let shown = choice.visible().cloned();
                 let before = shown.clone();
                 Shift { before, now: shown }
             }

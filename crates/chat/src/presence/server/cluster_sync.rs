@@ -92,8 +92,7 @@ impl ClusterSync {
     pub(super) fn went_offline(&self, gone: Vec<WentOffline<RoomId>>, emptied: Vec<RoomId>, at: i64) {
         let mut state = self.state.lock();
         for WentOffline { last, .. } in &gone {
-            let choice = Some(last.choice.clone()).filter(Choice::shows);
-            state.known.depart(&last.user, choice);
+            state.known.depart(&last.user, last.choice.visible().cloned());
         }
         state.push_departure(Departure { gone, emptied, at });
         drop(state);
@@ -166,8 +165,7 @@ pub(super) fn decode<T: for<'a> Deserialize<'a>>(entries: &[Entry]) -> Vec<T> {
 
 /// What a user shows as to others, by the entries of several nodes; `None` if they do not show.
 pub(super) fn visible(entries: &[UserOnNode]) -> Option<Choice> {
-    let shown = merged(entries)?.choice();
-    Some(shown).filter(Choice::shows)
+    merged(entries)?.choice().visible().cloned()
 }
 
 /// What a user shows as, by the entries of several nodes: `None` if they are online on none.

@@ -226,7 +226,7 @@ impl PresenceServer {
         let sync = self.sync.as_ref();
         let shift = Shift {
             before: sync.and_then(|sync| sync.state.lock().known.arrive(user)),
-            now: tracker.choice(user).cloned().filter(Choice::shows),
+            now: tracker.choice(user).and_then(Choice::visible).cloned(),
         };
         let others = self.recipients.others(user, &self.known_rooms(user, tracker));
         self.send_shift(user, &shift, self.clock.now_ms(), others);
@@ -296,7 +296,7 @@ impl PresenceServer {
         for gone in &gone {
             let last = &gone.last;
             let shift = Shift {
-                before: Some(last.choice.clone()).filter(Choice::shows),
+                before: last.choice.visible().cloned(),
                 now: None,
             };
             let others = self.recipients.others(&last.user, &gone.rooms);

@@ -73,7 +73,7 @@ impl PresenceServer {
         let before = tracker.choose(user, choice.clone(), seen_at);
         let shift = Shift {
             before: before.filter(Choice::shows),
-            now: tracker.choice(user).cloned().filter(Choice::shows),
+            now: tracker.choice(user).and_then(Choice::visible).cloned(),
         };
         let others = self.recipients.others(user, &self.known_rooms(user, tracker));
         let recipients = others.len();

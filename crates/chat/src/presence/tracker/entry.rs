@@ -20,6 +20,11 @@ impl Choice {
     pub fn shows(&self) -> bool {
         self.status != ChosenStatus::Invisible
     }
+
+    /// What others see of it; `None` if the user shows as offline.
+    pub fn visible(&self) -> Option<&Self> {
+        self.shows().then_some(self)
+    }
 }
 
 /// What the store knows of a user who connects.
