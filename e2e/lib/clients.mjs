@@ -105,7 +105,7 @@ export class Client {
     const found = this.#lines.findIndex(fits);
     if (found >= 0) return Promise.resolve(this.#lines.splice(found, 1)[0]);
     const promise = new Promise((resolve) => this.#waiting.push({ wanted: fits, resolve }));
-    return within(promise, `a line of kind ${kind}; stderr: ${this.errors.slice(-2000)}`, patience);
+    return within(promise, () => `a line of kind ${kind}; stderr: ${this.errors.slice(-2000)}`, patience);
   }
 
   /** The number of lines that satisfy `wanted` and that no test has asked for. */

@@ -69,7 +69,7 @@ export class Program {
   async ready(probe, what) {
     const done = await until(
       async () => !this.running() || (await probe()),
-      `${what}; its log:\n${this.log()}`,
+      () => `${what}; its log:\n${this.log()}`,
     );
     if (!this.running()) throw new Error(`${what}: it ended at once; its log:\n${this.log()}`);
     return done;

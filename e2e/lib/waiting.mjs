@@ -3,16 +3,19 @@
 /** Milliseconds before a wait fails. Only a failing test waits that long; slow machines need more. */
 export const PATIENCE = Number(process.env.E2E_PATIENCE ?? 15_000);
 
-/** Settles like `promise`, or fails after `patience` ms and names the awaited event. */
+/** The error of a wait. `what` names what was awaited; a function is called only now. */
+const late = (what, patience, cause) =>
+  new Error(`waited ${patience} ms for ${typeof what === "function" ? what() : what}, which did not come`, {
+    cause,
+  });
+
+/** Settles like `promise`, or fails after `patience` ms and names the awaited event. `what` can be a function. */
 export function within(promise, what, patience = PATIENCE) {
   let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`waited ${patience} ms for ${what}, which did not come`)),
-      patience,
-    );
+  const deadline = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(late(what, patience)), patience);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  return Promise.race([promise, deadline]).finally(() => clearTimeout(timer));
 }
 
 /** Resolves to the arguments of the next `event` of `emitter` that satisfies `wanted`. */
@@ -29,7 +32,7 @@ export function next(emitter, event, wanted = () => true, patience = PATIENCE) {
 
 /**
  * Polls `probe` until it returns something truthy. For sources without events: files, other processes.
- * `what` can be a function; it is called for the error message.
+ * `what` can be a function.
  */
 export async function until(probe, what, patience = PATIENCE) {
   const deadline = performance.now() + patience;
@@ -42,10 +45,7 @@ export async function until(probe, what, patience = PATIENCE) {
     } catch (error) {
       last = error;
     }
-    if (performance.now() > deadline) {
-      const awaited = typeof what === "function" ? what() : what;
-      throw new Error(`waited ${patience} ms for ${awaited}, which did not come`, { cause: last });
-    }
+    if (performance.now() > deadline) throw late(what, patience, last);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -157,8 +157,9 @@ async fn ephemeral_events_collapse_to_the_latest_for_a_slow_reader() {
         assert!(head < 1_000, "nothing ever queues");
     }
     change(true).await;
-    (changes, superseded) = (changes + 1, superseded + 1);
-    assert_eq!(count(&figures, "roomful_outbox_dropped_total", "superseded"), 1);
+    // The kernel may have taken what was queued meanwhile, so that this change need not supersede anything.
+    changes += 1;
+    superseded += count(&figures, "roomful_outbox_dropped_total", "superseded");
     let last = say(&alice, &healthy, "the end").await;
     while slow.read.last() != Some(&last) {
         assert!(slow.next().await.is_some(), "the slow reader is still connected");
