@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
-//! | `eraser` | erasure of deleted text from the write-ahead log |
+//! | `eraser`, `compaction` | erasure of deleted text from the write-ahead log and from unused parts of pages |
 //! | `append`, `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `personal_data`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
 //! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
@@ -20,6 +20,7 @@ mod append;
 mod audit;
 mod batch;
 mod column;
+mod compaction;
 pub(crate) mod connection;
 mod database_file;
 mod entries;
@@ -101,7 +102,9 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
     let watermark = if options.guest {
         None
     } else {
-        Some(generation::begin(&mut conn, path, false)?.watermark)
+        let generation = generation::begin(&mut conn, path, false)?;
+        compaction::make_up(&conn, path, options.compact_up_to);
+        Some(generation.watermark)
     };
     let crate::LogHead { epoch, position } =
         log_head::read(&conn).map_err(|error| failure::from_sqlite(&error))?;

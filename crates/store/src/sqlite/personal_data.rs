@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::ValueRef};
 
-use super::{SqliteStore, append::announce, batch::Batch, statement::execute, write::Write};
+use super::{SqliteStore, append::announce, batch::Batch, compaction, statement::execute, write::Write};
 use crate::{
     AppendResult, Erasure, ErasureStep, ExportPart, ExportRow, ExportValue, NewEntry, Outage, PersonalData,
     RoomId, RoomsAbout, Store as _, StoreError,
@@ -160,6 +160,7 @@ impl Write for End {
         batch.erased = true;
         let Erasure { user_id, owner, .. } = &self.0;
         let ended = batch.conn.prepare_cached(END)?.execute([user_id, owner])?;
+        compaction::is_due_from_now(batch.conn)?;
         Ok(if ended == 1 { Ok(()) } else { Err(Outage::Fenced) })
     }
 }

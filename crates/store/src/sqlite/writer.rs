@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     append::{self, Append},
     batch::Batch,
+    compaction,
     database_file::DatabaseFile,
     eraser::ErasureRequests,
     failure,
@@ -204,8 +205,7 @@ impl Commit<Queued> for Committer {
         // Nothing is acknowledged that goes to a removed file.
         self.file.check()?;
         if let [Queued::Compact(compact)] = batch {
-            let compacted = self.conn.execute_batch("VACUUM");
-            compacted.map_err(|error| failure::from_sqlite(&error))?;
+            compaction::compact(&self.conn).map_err(|error| failure::from_sqlite(&error))?;
             compact.answer = Some(());
             // The new file went through the write-ahead log, where the old pages may be, too.
             self.erasures.request();

@@ -4,8 +4,8 @@ use std::{fs, path::Path, time::Duration};
 
 use super::{File, change, message, room};
 use crate::{
-    EntryKind, Log as _, NewEntry, Options, OutboxOptions, Retention, RoomId, Rooms as _, Store as _,
-    StoreError,
+    EntryKind, Erasure, Log as _, NewEntry, Options, OutboxOptions, PersonalData as _, Retention, RoomId,
+    Rooms as _, Store as _, StoreError,
     sqlite::{SqliteStore, open},
 };
 
@@ -166,4 +166,43 @@ async fn earlier_texts_of_edits_leave_all_rows() {
         .execute_batch("VACUUM")
         .unwrap();
     assert_eq!(occurrences(&file), 0);
+}
+
+/// Compaction shows in the size of the file: it removes the pages of the deleted room.
+#[tokio::test]
+async fn a_start_compacts_if_a_crash_came_between_an_erasure_and_its_compaction() {
+    let file = File::new();
+    let size_after_reopening = async |options| {
+        open(&file.path(), options).unwrap().close().await;
+        fs::metadata(file.path()).unwrap().len()
+    };
+    let store = open(&file.path(), options()).unwrap();
+    let room = with_secrets(&store).await;
+    store.delete_room(room).await.unwrap();
+    store.close().await;
+    let full = fs::metadata(file.path()).unwrap().len();
+    assert_eq!(size_after_reopening(options()).await, full, "nobody was erased");
+
+    let store = open(&file.path(), options()).unwrap();
+    let erasure = Erasure {
+        user_id: "alice".to_owned(),
+        alias: "erased-1".to_owned(),
+        anonymise: true,
+        before: 1,
+        owner: "run".to_owned(),
+    };
+    store.begin_erasure(erasure.clone()).await.unwrap();
+    store.end_erasure(&erasure).await.unwrap();
+    store.close().await;
+    let smaller_limit = Options {
+        compact_up_to: full - 1,
+        ..options()
+    };
+    assert_eq!(
+        size_after_reopening(smaller_limit).await,
+        full,
+        "the file is too large"
+    );
+    let compacted = size_after_reopening(options()).await;
+    assert!(compacted < full, "{compacted} of {full} bytes");
 }
