@@ -234,7 +234,10 @@ mod tests {
         assert_eq!(url.credentials.db(), 2);
         let url = RedisUrl::parse("redis+unix:///run/redis.sock?pass=x").unwrap();
         assert!(
-            matches!(url.deployment, Deployment::Fixed(ServerAddr::Unix(path)) if path.ends_with("redis.sock"))
+            matches!(
+                url.deployment,
+                Deployment::Fixed(ServerAddr::Unix(path)) if path.ends_with("redis.sock")
+            )
         );
     }
 

@@ -310,7 +310,9 @@ mod tests {
                 let entry = Entry { seq, client_id };
                 let found = check(CASE, &sanction(kind), std::slice::from_ref(&before), &[entry]);
                 assert_eq!(found.len(), count, "{seq}: {found:?}");
-                let is_right = |violation| matches!(violation, &Violation::LoggedAfter { seq: at, marker: 5, .. } if at == seq);
+                let is_right = |violation| {
+                    matches!(violation, &Violation::LoggedAfter { seq: at, marker: 5, .. } if at == seq)
+                };
                 assert!(found.iter().all(is_right), "{found:?}");
             }
         }
