@@ -21,7 +21,8 @@ const NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-
     <h1>Roomful is running</h1><p>This binary has no chat page. To get it, install Node 20 or later, run \
     <code>npm ci &amp;&amp; npm run build -w apps/web</code>, and build the server again; or just \
     <code>make run</code>.</p><p>Socket.IO clients connect here all the same.</p></html>\n";
-const CONSOLE_NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
+const CONSOLE_NOT_BUILT: &[u8] =
+    b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
     <h1>The console is missing</h1><p>This binary has no console. To get it, install Node 20 or later, run \
     <code>npm ci &amp;&amp; npm run build -w apps/console</code>, and build the server again.</p>\
     </html>\n";

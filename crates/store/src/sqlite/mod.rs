@@ -5,7 +5,8 @@
 //! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
 //! | `eraser` | erasure of deleted text from the write-ahead log |
-//! | `append`, `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `personal_data`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `append`, `rooms`, `members`, `users`, `moderation`, `reports` | the writes and queries of their noun |
+//! | `audit`, `personal_data`, `revocations`, `retention`, `probe` | the same |
 //! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
 //! | `positions` | reading by position |
