@@ -168,7 +168,7 @@ describe("sign-in", () => {
     moderation: ["Rooms", "Users", "Reports", "Bans and mutes"],
     "rooms:read": ["Rooms"],
   })) {
-    test(`a key with the scope ${name} alone sees its views, and reasons in place of the others`, async () => {
+    test(`a key with only the scope ${name} sees its views, and why the others are closed`, async () => {
       await api("DELETE", "/rooms/scoped/mutes/vera");
       const vera = await member(server, "vera", "scoped");
       await done(vera, "chat:send_message", { room: "scoped", text: "hello" });
@@ -187,7 +187,10 @@ describe("sign-in", () => {
       for (const place of ["overview", "rooms", "rooms/scoped", "users/vera", "reports", "hooks", "audit"]) {
         await window.page.goto(`${server.url}/console#/${place}`);
         const parts = ["why-nothing", "row", "locked"].map((id) => `[data-testid="${id}"]`);
-        await window.page.locator([...parts, ".empty"].join(", ")).first().waitFor();
+        await window.page
+          .locator([...parts, ".empty"].join(", "))
+          .first()
+          .waitFor();
         await window.picture(`console-key-${name.replace(":", "-")}-${place.replace("/", "-")}`);
       }
       await window.at("key-name").click();
@@ -340,7 +343,10 @@ describe("the views", () => {
     await done(ada, "chat:send_message", { room: "asked-1", text: "hello" });
     const window = await signedIn({ place: "#/hooks" });
     const row = window.at("row", { id: "local texts" });
-    await row.filter({ hasText: "not asked: it failed too often" }).filter({ hasText: "answered 500" }).waitFor();
+    await row
+      .filter({ hasText: "not asked: it failed too often" })
+      .filter({ hasText: "answered 500" })
+      .waitFor();
     await row.filter({ hasText: "1 status" }).waitFor();
     await window.picture("console-hooks");
   });

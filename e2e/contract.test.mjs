@@ -18,7 +18,12 @@ const RUNS = Number(process.env.RUNS ?? 300);
 const INVALID = ["invalid_request", "payload_too_large"];
 
 let server;
-before(async () => (server = await Roomful.start({ env: { ROOMFUL_LIMITS: "off", ROOMFUL__SOCKET__MAX_REFUSED_BYTES: "1GB" } })));
+before(
+  async () =>
+    (server = await Roomful.start({
+      env: { ROOMFUL_LIMITS: "off", ROOMFUL__SOCKET__MAX_REFUSED_BYTES: "1GB" },
+    })),
+);
 after(async () => {
   leaveAll();
   await server.stop();
@@ -37,11 +42,7 @@ for (const event of CLIENT_EVENTS) {
       const valid = accepts(event, sent);
       const { ok, error } = await call(alice, event, sent);
       const refused = !ok && INVALID.includes(error.code);
-      assert.equal(
-        refused,
-        !valid,
-        `the contract says ${valid}, the server ${JSON.stringify(error ?? ok)}`,
-      );
+      assert.equal(refused, !valid, `the contract says ${valid}, the server ${JSON.stringify(error ?? ok)}`);
       seen[valid ? "valid" : "invalid"] += 1;
     };
     await fc.assert(fc.asyncProperty(payloadsOf(event), agree), { seed: SEED, numRuns: RUNS });

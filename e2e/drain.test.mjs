@@ -32,7 +32,7 @@ const shutdown = (delay, spread, timeout) => ({
   ROOMFUL__SHUTDOWN__TIMEOUT: `${timeout}s`,
 });
 
-test("it serves while load balancers notice, then disconnects its clients in waves, and exits with 0", async () => {
+test("it serves while load balancers notice, then disconnects clients in waves and exits with 0", async () => {
   const server = await Roomful.start({ env: shutdown(4, 8, 10) });
   try {
     const room = "lobby";
@@ -137,7 +137,11 @@ for (const [where, bus] of [
         (delay + spread + timeout) * 1000 + PATIENCE,
       );
       assert.equal(code, 0, server.log());
-      assert.match(server.log(), /failed to finish a step of the shutdown in time/, "it was the time that ended it");
+      assert.match(
+        server.log(),
+        /failed to finish a step of the shutdown in time/,
+        "the time limit ended it",
+      );
       assert.equal(acknowledged, false, "nothing is acknowledged that PostgreSQL did not answer");
       postgres.thaw();
       await server.restart();

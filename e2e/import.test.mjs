@@ -147,10 +147,7 @@ for (const [store, open] of Object.entries(STORES))
 
     test("a second run changes nothing, and a longer file continues", () => {
       const again = site.good([...HEAD, ...messages(1_200)]);
-      assert.equal(
-        again,
-        "Imported 0 rooms, 0 members and 0 messages.\n1200 messages are there already.\n",
-      );
+      assert.equal(again, "Imported 0 rooms, 0 members and 0 messages.\n1200 messages are there already.\n");
       assert.match(site.good([...HEAD, ...messages(1_300)]), /and 100 messages\.\n1200 messages are there/);
     });
 
@@ -269,10 +266,7 @@ describe("the recipes", () => {
 
   test("convert a channel export of Stream", async () => {
     const other = new Site(site.env);
-    assert.match(
-      other.good(convert("from-stream.mjs", "stream.json")),
-      /1 rooms, 2 members and 2 messages/,
-    );
+    assert.match(other.good(convert("from-stream.mjs", "stream.json")), /1 rooms, 2 members and 2 messages/);
     await other.served(async (server) => {
       const { members } = await api(server, "rooms/general/members");
       assert.deepEqual(
@@ -295,13 +289,11 @@ describe("the recipes", () => {
          created_at timestamptz);
        INSERT INTO rooms VALUES ('sql', true, now() - interval '1 day');
        INSERT INTO memberships VALUES ('sql', 1, now() - interval '1 day', 1), ('sql', 2, now(), NULL);
-       INSERT INTO messages VALUES (1, 'sql', 1, 'Alice', 'back\\slash "quoted"', NULL, now() - interval '2 hours'),
+       INSERT INTO messages VALUES
+        (1, 'sql', 1, 'Alice', 'back\\slash "quoted"', NULL, now() - interval '2 hours'),
          (2, 'sql', 2, NULL, 'two' || chr(10) || 'lines', 1, now() - interval '1 hour')`,
     );
-    assert.match(
-      site.good(psql("-f", join(EXAMPLES, "from-sql.sql"))),
-      /1 rooms, 2 members and 2 messages/,
-    );
+    assert.match(site.good(psql("-f", join(EXAMPLES, "from-sql.sql"))), /1 rooms, 2 members and 2 messages/);
     await site.served(async (server) => {
       const { messages } = await api(server, "rooms/sql/messages");
       assert.deepEqual(

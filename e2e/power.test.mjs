@@ -55,7 +55,7 @@ test(`no acknowledged message is lost or duplicated in ${CUTS} power cuts`, asyn
   await loseNothing(t);
 });
 
-test("a server that does not sync its write-ahead log, as with synchronous=NORMAL, loses messages", async () => {
+test("a server that does not sync its log, as with synchronous=NORMAL, loses messages", async () => {
   server = await PoweredRoomful.start(library, { ignored: "-wal", env: { ROOMFUL_LIMITS: "off" } });
   await assert.rejects(run(10), /two seqs|not dense|more or fewer|ended at once/);
 });

@@ -1,7 +1,8 @@
 // Runs the tests of this folder: JavaScript with node:test, Python with pytest.
 //
 //   npm test                    all of them
-//   npm test -- engine chat     tests whose file name contains one of the words; "python" for the Python tests
+//   npm test -- engine chat     tests whose file name contains one of the words
+//   npm test -- python          the Python tests
 //
 // The programs under test must be built: cargo build -p roomful -p roomful-testkit && cargo build
 // -p roomful-socket --example conformance.
@@ -24,8 +25,8 @@ function run(command, args) {
 let good = true;
 const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && wanted(name));
 if (files.length > 0) {
-  // One file at a time: the tests are sensitive to load, and the machine may be small. A file that takes longer than
-  // its limit fails, so that a test that waits forever is named and the rest still runs.
+  // One file at a time: the tests are sensitive to load, and the machine may be small. A file that exceeds
+  // its time limit fails, so that the report names a test that hangs and the other files still run.
   const options = ["--test-concurrency=1", "--test-timeout=900000", "--test-reporter=spec"];
   good = run(process.execPath, ["--test", ...options, ...files]) && good;
 }

@@ -59,7 +59,9 @@ const secret = `whsec_${randomBytes(32).toString("base64")}`;
 const { startRoomful } = await import("@roomful/testing");
 const roomful = await startRoomful({
   env: {
-    ROOMFUL__WEBHOOKS: `[{ url = "http://127.0.0.1:${port}/hooks/chat", secret = "${secret}", events = ["message.created"] }]`,
+    ROOMFUL__WEBHOOKS: `[{
+      url = "http://127.0.0.1:${port}/hooks/chat", secret = "${secret}", events = ["message.created"]
+    }]`,
   },
 });
 

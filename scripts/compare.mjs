@@ -73,7 +73,12 @@ const WORKLOADS = [
   ["a delivery, room of 50", 50, 40, (server, count) => fanOut(server, 50, count)],
   ["a durable send", 1, 400, sends],
   ["a join with 50 messages", 1, 200, (server, count) => calls(server, count, "chat:join", { room: "desk" })],
-  ["a page of history", 1, 200, (server, count) => calls(server, count, "chat:get_history", { room: "desk" })],
+  [
+    "a page of history",
+    1,
+    200,
+    (server, count) => calls(server, count, "chat:get_history", { room: "desk" }),
+  ],
   ["an inbox", 1, 200, (server, count) => calls(server, count, "chat:inbox", {})],
   ["a mark", 1, 200, (server, count) => calls(server, count, "chat:message_read", { room: "desk", seq: 50 })],
   [
@@ -145,7 +150,9 @@ function row(name, [was, is]) {
   console.log(`${ratio > LIMIT ? "!" : " "} ${name.padEnd(26)} ${shown.join(" ")}  ${ratio.toFixed(3)}`);
 }
 
-console.log(`  instructions of            ${binaries.map((path) => basename(path)).join(" and ")}, and ratio`);
+console.log(
+  `  instructions of            ${binaries.map((path) => basename(path)).join(" and ")}, and ratio`,
+);
 for (const [name, units, length, run] of WORKLOADS) {
   const counts = [[], []];
   for (let round = 0; round < rounds; round++) {

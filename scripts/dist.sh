@@ -33,8 +33,10 @@ fi
 say "npm packages"
 node scripts/platform-package.mjs "$dist/$name/roomful" "$dist/platform"
 for package in "$dist/platform" packages/*/; do
-    if [ ! -e "$package/package.json" ] || grep -q '"private": true' "$package/package.json"; then continue; fi
-    (cd "$package" && npm run --silent --if-present build && npm pack --silent --pack-destination "$dist/npm" >/dev/null)
+    manifest="$package/package.json"
+    if [ ! -e "$manifest" ] || grep -q '"private": true' "$manifest"; then continue; fi
+    (cd "$package" && npm run --silent --if-present build &&
+        npm pack --silent --pack-destination "$dist/npm" >/dev/null)
 done
 rm -rf "$dist/platform" "${dist:?}/$name"
 

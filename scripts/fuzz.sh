@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
-    echo "fuzz: install nightly Rust and cargo-fuzz: rustup toolchain install nightly; cargo install cargo-fuzz" >&2
+    echo "fuzz: nightly Rust or cargo-fuzz is missing. Install them:" >&2
+    echo "rustup toolchain install nightly; cargo install cargo-fuzz" >&2
     exit 1
 fi
 # The servers under test keep their data in memory: no parser is faster for a sync of the disk.

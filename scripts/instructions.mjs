@@ -52,9 +52,8 @@ for (const name of new Set([...Object.keys(stored), ...names])) {
   const within = Math.abs(change) <= TOLERANCE;
   if (!within) off += 1;
   const told = Number.isNaN(change) ? "only in one of the two" : `${(100 * change).toFixed(1)} %`;
-  console.log(
-    `${within ? " " : "!"} ${name.padEnd(22)} ${String(is).padStart(7)}  stored ${String(was).padStart(7)}  ${told}`,
-  );
+  const [now, before] = [is, was].map((count) => String(count).padStart(7));
+  console.log(`${within ? " " : "!"} ${name.padEnd(22)} ${now}  stored ${before}  ${told}`);
 }
 if (off > 0) {
   console.error(

@@ -19,13 +19,13 @@ check_toolchains() {
         exit 1
     fi
     if ! has node || ! has npm; then
-        say "Node is missing. Install Node 20.19 or later with npm, from https://nodejs.org, and run this again."
+        say "Node is missing. Install Node 20.19 or later with npm from https://nodejs.org, then try again."
         exit 1
     fi
     local major
     major=$(node -p 'process.versions.node.split(".")[0]')
     if [ "$major" -lt 20 ]; then
-        say "Node $(node -v) is too old. Install Node 20.19 or later, from https://nodejs.org, and run this again."
+        say "Node $(node -v) is too old. Install Node 20.19 or later from https://nodejs.org, then try again."
         exit 1
     fi
 }
@@ -89,7 +89,8 @@ policy=/usr/sbin/policy-rc.d
 hold_services() {
     if [ ${#services[@]} -eq 0 ] || [ -e "$policy" ]; then return; fi
     trap release_services EXIT
-    printf '#!/bin/sh\n# made by roomful/scripts/setup.sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    printf '#!/bin/sh\n# made by roomful/scripts/setup.sh\nexit 101\n' |
+        "${as_root[@]}" tee "$policy" >/dev/null
     "${as_root[@]}" chmod 755 "$policy"
 }
 
@@ -102,7 +103,8 @@ hold_clusters() {
     case " ${services[*]} " in *" postgresql "*) ;; *) return 0 ;; esac
     if [ -e "$clusters" ]; then return; fi
     "${as_root[@]}" mkdir -p "${clusters%/*}"
-    printf '# made by roomful/scripts/setup.sh\ncreate_main_cluster = false\n' | "${as_root[@]}" tee "$clusters" >/dev/null
+    printf '# made by roomful/scripts/setup.sh\ncreate_main_cluster = false\n' |
+        "${as_root[@]}" tee "$clusters" >/dev/null
 }
 
 release_services() {
@@ -137,7 +139,8 @@ install_packages() {
     "${as_root[@]}" apt-get update -qq
     hold_services
     hold_clusters
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     release_services
     disable_services
 }
@@ -148,7 +151,7 @@ find_chromium() {
     mkdir -p target/setup
     if ! chromium_path >target/setup/chromium; then
         rm -f target/setup/chromium
-        say "Chromium is missing, or is a stub that does not start. Install Chromium or Chrome and run this again."
+        say "Chromium is missing, or is a stub that does not start. Install Chromium or Chrome, then try again."
         exit 1
     fi
 }
@@ -176,7 +179,8 @@ npm_all() { stamped node_modules/.setup-stamp package-lock.json npm_packages; }
 # them.
 npm_pages() {
     if [ -e node_modules/.setup-stamp ]; then npm_all; return; fi
-    stamped node_modules/.setup-stamp-pages package-lock.json npm_packages --workspace apps/web --workspace apps/console
+    stamped node_modules/.setup-stamp-pages package-lock.json npm_packages \
+        --workspace apps/web --workspace apps/console
 }
 
 python_packages() {
@@ -198,11 +202,13 @@ rust_components() {
     rustup component add clippy rustfmt
 }
 
-# Packs the Debian package, which a test installs. Other systems have no use for it, and it is no reason to stop.
+# Packs the Debian package, which a test installs. It is of no use on other systems, and a failure stops
+# nothing.
 cargo_deb() {
     if ! has dpkg || cargo deb --version >/dev/null 2>&1; then return; fi
     say "installing cargo-deb"
-    cargo install --locked --quiet cargo-deb || say "cargo-deb is not installed, so the test of the Debian package is skipped"
+    cargo install --locked --quiet cargo-deb ||
+        say "failed to install cargo-deb, so the test of the Debian package is skipped"
 }
 
 check_toolchains

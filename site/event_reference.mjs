@@ -18,8 +18,9 @@ export function eventReference({ operations, components: { messages, schemas } }
   return [
     "# Event schemas",
     "",
-    "Every event with its fields, generated from the server's AsyncAPI description. [Events](../events.md) explains",
-    "them. `/api/asyncapi.json` of a server has the schemas for your own tools.",
+    "Every event with its fields, generated from the server's AsyncAPI description.",
+    "[Events](../events.md) explains them. For your own tools, a server has the schemas at",
+    "`/api/asyncapi.json`.",
     "",
     "## From clients",
     "",

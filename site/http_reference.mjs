@@ -10,7 +10,8 @@ function call(method, path, operation) {
       table(
         parameters.map(
           ({ name, in: where, required, schema, description: text }) =>
-            `| \`${name}\` (${where}${required ? "" : ", optional"}) | ${cell(typeOf(schema))} | ${cell(text)} |`,
+            `| \`${name}\` (${where}${required ? "" : ", optional"}) ` +
+            `| ${cell(typeOf(schema))} | ${cell(text)} |`,
         ),
       ),
     );

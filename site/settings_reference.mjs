@@ -7,8 +7,8 @@ export function settingsReference(toml) {
   const lines = [
     "# Settings",
     "",
-    "Every setting with its default and its environment variable. [Configuration](../configuration.md) explains files,",
-    "variables and secrets. `roomful default-config` prints this list as a file.",
+    "Every setting with its default and its environment variable. [Configuration](../configuration.md)",
+    "explains files, variables and secrets. `roomful default-config` prints this list as a file.",
     "",
   ];
   let section = "";

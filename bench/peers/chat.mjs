@@ -49,11 +49,13 @@ export class MessageLog {
   constructor(db) {
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
     db.exec(`CREATE TABLE IF NOT EXISTS messages (
-      room TEXT NOT NULL, seq INTEGER NOT NULL, user TEXT NOT NULL, client_id TEXT, text TEXT NOT NULL, at INTEGER NOT NULL,
+      room TEXT NOT NULL, seq INTEGER NOT NULL, user TEXT NOT NULL, client_id TEXT, text TEXT NOT NULL,
+      at INTEGER NOT NULL,
       PRIMARY KEY (room, seq)) WITHOUT ROWID;
       CREATE UNIQUE INDEX IF NOT EXISTS once ON messages (room, user, client_id);`);
     this.insert = db.prepare(
-      "INSERT INTO messages (room, seq, user, client_id, text, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      `INSERT INTO messages (room, seq, user, client_id, text, at) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO NOTHING`,
     );
     this.known = db.prepare("SELECT * FROM messages WHERE room = ? AND user = ? AND client_id = ?");
     this.latest = db.prepare("SELECT * FROM messages WHERE room = ? ORDER BY seq DESC LIMIT ?");

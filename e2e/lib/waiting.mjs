@@ -9,7 +9,7 @@ const late = (what, patience, cause) =>
     cause,
   });
 
-/** Settles like `promise`, or fails after `patience` ms and names the awaited event. `what` can be a function. */
+/** Settles like `promise`, or fails after `patience` ms with the event in `what`, a text or a function. */
 export function within(promise, what, patience = PATIENCE) {
   let timer;
   const deadline = new Promise((_, reject) => {

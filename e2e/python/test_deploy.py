@@ -175,7 +175,7 @@ def test_systemd_unit(tmp_path):
 
 
 def rendered_free(template):
-    """A template with `value` for each expression and without control lines: enough to check its structure."""
+    """A template with `value` for each expression and without control lines, to check its structure."""
     kept = [line for line in template.splitlines() if not re.fullmatch(r"\s*\{\{-.*\}\}", line)]
     return re.sub(r"\{\{.*?\}\}", "value", "\n".join(kept))
 
@@ -266,7 +266,9 @@ def test_every_alert_has_a_unit_test_in_which_it_fires():
     assert fired == {rule["alert"] for rule in alert_rules()}
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian package prometheus) is not installed")
+@pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool (Debian package prometheus) is not installed"
+)
 def test_alerts_fire_for_outages_and_stay_silent_for_blips():
     for command in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):
         run = subprocess.run(

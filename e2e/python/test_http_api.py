@@ -1,4 +1,4 @@
-"""Schemathesis checks the HTTP API against its OpenAPI description, with generated valid and invalid requests."""
+"""Schemathesis checks the HTTP API against its OpenAPI description, with valid and invalid requests."""
 
 import pathlib
 import subprocess

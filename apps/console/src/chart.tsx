@@ -31,6 +31,7 @@ export function Chart({ label, unit = "", samples }: ChartProps) {
   const [lowest, highest] = [Math.min(...values), Math.max(...values)];
   const span = duration(last.at - first.at);
   const text = (value: number) => `${number(value)}${unit}`;
+  const figures = `last ${text(last.value)}, lowest ${text(lowest)}, highest ${text(highest)}`;
   const shown = (chosen === undefined ? undefined : samples[chosen]) ?? last;
   const choose = (event: PointerEvent<SVGSVGElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
@@ -50,7 +51,7 @@ export function Chart({ label, unit = "", samples }: ChartProps) {
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`${label} over ${span}: last ${text(last.value)}, lowest ${text(lowest)}, highest ${text(highest)}`}
+        aria-label={`${label} over ${span}: ${figures}`}
         onPointerMove={choose}
         onPointerLeave={() => setChosen(undefined)}
       >

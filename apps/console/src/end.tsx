@@ -15,7 +15,7 @@ export interface End {
   readonly date: string;
 }
 
-/** When it ends, in milliseconds since 1970: undefined without an end, an error for a date that is not to come. */
+/** The end in milliseconds since 1970: undefined without an end, an error for a date in the past. */
 export function endOf({ kind, date }: End, now: number): number | undefined | Error {
   if (kind === "none") return undefined;
   if (kind !== "date") return now + LENGTHS[kind][1];

@@ -5,8 +5,8 @@ import pg from "pg";
 import { shown } from "../chat.mjs";
 
 const SCHEMA = `CREATE TABLE IF NOT EXISTS messages (
-  room text NOT NULL, seq bigint GENERATED ALWAYS AS IDENTITY, "user" text NOT NULL, client_id text, text text NOT NULL,
-  at bigint NOT NULL, PRIMARY KEY (room, seq), UNIQUE (room, "user", client_id))`;
+  room text NOT NULL, seq bigint GENERATED ALWAYS AS IDENTITY, "user" text NOT NULL, client_id text,
+  text text NOT NULL, at bigint NOT NULL, PRIMARY KEY (room, seq), UNIQUE (room, "user", client_id))`;
 
 // Numbers of rooms, users and times fit into a double.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -23,7 +23,11 @@ class PostgresLog {
   }
 
   async head(room) {
-    const [{ head }] = await this.rows("head", "SELECT coalesce(max(seq), 0) AS head FROM messages WHERE room = $1", [room]);
+    const [{ head }] = await this.rows(
+      "head",
+      "SELECT coalesce(max(seq), 0) AS head FROM messages WHERE room = $1",
+      [room],
+    );
     return head;
   }
 
@@ -34,7 +38,11 @@ class PostgresLog {
        ON CONFLICT DO NOTHING RETURNING seq`,
       [room, user, clientId ?? null, text, at],
     );
-    if (row) return { message: shown({ room, seq: row.seq, user, client_id: clientId, text, at }), duplicate: false };
+    if (row)
+      return {
+        message: shown({ room, seq: row.seq, user, client_id: clientId, text, at }),
+        duplicate: false,
+      };
     const [known] = await this.rows(
       "known",
       `SELECT * FROM messages WHERE room = $1 AND "user" = $2 AND client_id = $3`,
@@ -44,7 +52,11 @@ class PostgresLog {
   }
 
   async last(room, count) {
-    const rows = await this.rows("last", "SELECT * FROM messages WHERE room = $1 ORDER BY seq DESC LIMIT $2", [room, count]);
+    const rows = await this.rows(
+      "last",
+      "SELECT * FROM messages WHERE room = $1 ORDER BY seq DESC LIMIT $2",
+      [room, count],
+    );
     return rows.reverse().map(shown);
   }
 }

@@ -7,12 +7,22 @@ import { Server } from "socket.io";
 import { bare, durable, MessageLog } from "../chat.mjs";
 
 const [port, mode, folder] = process.argv.slice(2);
-const { BENCH_SECRET: secret, BENCH_REDIS: redis, BENCH_ADAPTER: name, BENCH_POSTGRES: postgres } = process.env;
+const {
+  BENCH_SECRET: secret,
+  BENCH_REDIS: redis,
+  BENCH_ADAPTER: name,
+  BENCH_POSTGRES: postgres,
+} = process.env;
 
 // Load modules only when the run needs them: a bare run must not fail where SQLite cannot be compiled.
 const adapter = redis && (await (await import("./redis.mjs")).adapter(redis, name));
 const http = createServer();
-const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false, serveClient: false, adapter });
+const io = new Server(http, {
+  transports: ["websocket"],
+  perMessageDeflate: false,
+  serveClient: false,
+  adapter,
+});
 
 if (mode === "chat") {
   const { default: jwt } = await import("jsonwebtoken");

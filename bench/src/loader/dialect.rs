@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn centrifugo_lines_are_parsed() {
-        let frame = "{\"id\":1,\"connect\":{}}\n{\"id\":3,\"error\":{\"code\":1}}\n{\"push\":{\"channel\":\"r\",\"pub\":{}}}\n{}";
+        let frame = "{\"id\":1,\"connect\":{}}\n{\"id\":3,\"error\":{\"code\":1}}\n\
+            {\"push\":{\"channel\":\"r\",\"pub\":{}}}\n{}";
         let parsed = parsed(Dialect::Centrifugo, frame);
         assert_eq!(parsed[0], "Up");
         assert_eq!(parsed[1], "Answer { id: 3, ok: false }");

@@ -62,8 +62,8 @@ fn summary(results: &Results) -> String {
     }
     let (machines, commits) = (machines.join("; "), commits.join(", "));
     format!(
-        "Measured by `make bench` ({machines}; at {commits}); medians of the rounds. All figures, charts and versions, \
-         and the date of each workload: [bench/results/report.md](../bench/results/report.md).\n\n\
+        "Measured by `make bench` ({machines}; at {commits}); medians of the rounds. All figures, charts and \
+         versions, and the date of each workload: [bench/results/report.md](../bench/results/report.md).\n\n\
          | workload | figure | measured | target |\n|---|---|---|---|\n{}",
         lines.concat()
     )

@@ -519,7 +519,8 @@ fn doctor_names_weak_secrets_and_files_that_everyone_can_read() {
     // Doctor reads no certificate, so its file need not exist.
     let tls_key = write("tls.key", "", 0o644);
     let open = format!(
-        "[http.tls]\ncert = \"tls.pem\"\nkey = {tls_key:?}\n[auth]\nsecond_secret = {weak:?}\n[cluster]\nsecret = {weak:?}\n\
+        "[http.tls]\ncert = \"tls.pem\"\nkey = {tls_key:?}\n\
+         [auth]\nsecond_secret = {weak:?}\n[cluster]\nsecret = {weak:?}\n\
          [[api.keys]]\nname = \"app\"\nscopes = []\nsecret_file = {key_file:?}\n"
     );
     let config = write("open.toml", &open, 0o644);

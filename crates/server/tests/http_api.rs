@@ -420,7 +420,10 @@ async fn users_are_shown_and_disconnected_and_a_revocation_survives_a_restart() 
         .await
         .map(|client| client.id().to_owned());
     assert!(
-        matches!(&error, Err(roomful_testkit::Error::ConnectRefused(why)) if why["data"]["code"] == "unauthorized"),
+        matches!(
+            &error,
+            Err(roomful_testkit::Error::ConnectRefused(why)) if why["data"]["code"] == "unauthorized"
+        ),
         "{error:?}"
     );
     // The earliest token that is not revoked. The server accepts it once its date has come.

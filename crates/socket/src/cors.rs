@@ -187,8 +187,8 @@ impl Cors {
                 %origin,
                 %host,
                 count,
-                "refused the origin of a web page; if the page is yours, allow it: with Cors::list, or in the \
-                 server's http.origins"
+                "refused the origin of a web page; if the page is yours, allow it: with Cors::list, or in \
+                 the server's http.origins"
             );
         }
     }

@@ -6,7 +6,8 @@
 //! | module | content |
 //! |---|---|
 //! | `store`, `sessions` | the traits: what each call guarantees |
-//! | `rows`, `catch_up`, `entering`, `notifications`, `moderation`, `audit`, `position` | the values of calls |
+//! | `rows`, `catch_up`, `entering`, `notifications`, `moderation` | the values of calls |
+//! | `audit`, `position` | records of the audit log, and positions in the log |
 //! | `error` | errors, and whether to retry |
 //! | `caller`, `fair_queue` | on whose behalf a task calls, and the turns of those who wait |
 //! | `options` | options and limits, and [`open`] |

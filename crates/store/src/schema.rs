@@ -66,8 +66,8 @@ impl SchemaState {
             Self::Current { .. } => Ok(()),
             Self::Newer { found, supported } => Err(newer(found, supported)),
             Self::Older { found, supported } => Err(StoreError::Setup(format!(
-                "the database has schema {found}, and this version needs {supported}: start the server of this \
-                 version to upgrade it, after a backup"
+                "the database has schema {found}, and this version needs {supported}: start the server of \
+                 this version to upgrade it, after a backup"
             ))),
             Self::Missing => Err(StoreError::Setup(
                 "there is no store at store.url yet: start the server to create it".to_owned(),
@@ -78,8 +78,8 @@ impl SchemaState {
 
 fn newer(found: i64, supported: i64) -> StoreError {
     StoreError::Setup(format!(
-        "the database has schema {found}, this version supports up to {supported}: start the newer version or \
-         restore the backup"
+        "the database has schema {found}, this version supports up to {supported}: start the newer version \
+         or restore the backup"
     ))
 }
 

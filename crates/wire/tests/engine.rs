@@ -82,7 +82,10 @@ fn the_open_packet_has_the_protocols_keys_in_order() {
     };
     assert_eq!(
         serde_json::to_string(&open).unwrap(),
-        r#"{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#
+        concat!(
+            r#"{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket"],"#,
+            r#""pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#
+        )
     );
 }
 

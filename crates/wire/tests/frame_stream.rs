@@ -82,7 +82,10 @@ proptest! {
     /// Hostile bytes give the same result for any split too, within the memory limits.
     #[test]
     fn any_chunking_gives_the_same_error(
-        bytes in prop::collection::vec(prop_oneof![Just(0x81u8), Just(0x80), Just(0x01), any::<u8>()], 0..200),
+        bytes in prop::collection::vec(
+            prop_oneof![Just(0x81u8), Just(0x80), Just(0x01), any::<u8>()],
+            0..200,
+        ),
         sizes in prop::collection::vec(1usize..20, 1..8),
     ) {
         let limits = Limits { max_message: 64, max_fragments: 3 };

@@ -129,7 +129,8 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
   counted(room: string, marks: ReadMarks): void {
     const known = this.getSnapshot().rooms.find((row) => row.room === room);
     const { readSeq, unread, mentions } = marks;
-    if (!known || (known.readSeq >= readSeq && known.unread === unread && known.mentions === mentions)) return;
+    if (!known || (known.readSeq >= readSeq && known.unread === unread && known.mentions === mentions))
+      return;
     this.#update(room, (row) => ({ ...row, unread, mentions, readSeq: Math.max(row.readSeq, readSeq) }));
   }
 

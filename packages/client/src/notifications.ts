@@ -60,7 +60,7 @@ export class Notifications extends ObservableStore<NotificationsSnapshot> {
     this.patch({ notifications, unread });
   }
 
-  /** A live notification, or a missed one after a connect. One that is known already changes nothing. @internal */
+  /** A live notification, or a missed one after a connect. A known one changes nothing. @internal */
   received(notification: Notification): boolean {
     for (const arrived of this.#arrived) arrived.push(notification);
     return this.#add(notification);

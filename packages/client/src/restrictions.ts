@@ -64,7 +64,7 @@ export class RestrictionKeeper {
     this.#newer.clear();
   }
 
-  /** The server has told what holds in the room. Replaces what the client knew, which may have ended meanwhile. */
+  /** The server has sent the restrictions in force. They replace the known ones, which may have ended. */
   entered({ frozen, slowMode, retryAfterMs, muted }: Standing): void {
     this.#unban();
     const changesSpeed = !this.#newer.has("slowMode");

@@ -286,7 +286,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#inSession &&= recovered;
   }
 
-  /** The connection is back with its session: if that has the room, the missed events have arrived. @internal */
+  /** The session has resumed: if the room is part of it, the missed events have arrived. @internal */
   resumed(): Promise<void> {
     const missesNothing = this.#inSession && this.position !== undefined && this.#log.gap === undefined;
     if (!missesNothing) return this.catchUp();
@@ -418,7 +418,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     }, COALESCE);
   }
 
-  /** Users came online or went offline, or joined or left: fetches the members again, once per burst. @internal */
+  /** Users came online, went offline, joined or left: fetches the members, once per burst. @internal */
   membersChanged(membership = false): void {
     if (!this.getSnapshot().joined) return;
     this.#membershipChanged ||= membership;
@@ -471,7 +471,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
         const { state, reason } = connection.getSnapshot();
         const message = reason ?? "The server refused the connection.";
         const failure =
-          error ?? (state === "failed" ? { code: "unauthorized" as const, message, retryable: false } : undefined);
+          error ??
+          (state === "failed" ? { code: "unauthorized" as const, message, retryable: false } : undefined);
         if (!failure && !joined && this.wanted && (state === "online" || state === "connecting")) return;
         for (const end of ends) end();
         if (failure && !joined) reject(new RequestError(failure));

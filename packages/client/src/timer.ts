@@ -16,7 +16,10 @@ export class Timer {
     this.cancel();
     if (milliseconds === Infinity) return;
     const delay = Math.min(Math.max(milliseconds, 0), LONGEST_DELAY);
-    this.#timer = setTimeout(() => (milliseconds > delay ? this.in(milliseconds - delay) : this.#run()), delay);
+    this.#timer = setTimeout(
+      () => (milliseconds > delay ? this.in(milliseconds - delay) : this.#run()),
+      delay,
+    );
   }
 
   cancel(): void {

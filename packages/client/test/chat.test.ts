@@ -136,7 +136,7 @@ test("a private room that the user may not enter reports the error", async () =>
   expect([room.getSnapshot().joined, room.getSnapshot().error]).toEqual([true, undefined]);
 });
 
-test("a join right after connect waits for the room, or for the news that there is no connection", async () => {
+test("a join right after connect waits until the client is in the room or fails to connect", async () => {
   const client = clientFor(server, "alice");
   client.connect();
   const room = client.room(newRoom());
@@ -155,7 +155,11 @@ test("a join right after connect waits for the room, or for the news that there 
 
 test("what another device reads is read in an open room and in the inbox", async () => {
   const name = newRoom();
-  const [phone, laptop, bob] = [await joined("ada", name), await joined("ada", name), await joined("bob", name)];
+  const [phone, laptop, bob] = [
+    await joined("ada", name),
+    await joined("ada", name),
+    await joined("bob", name),
+  ];
   for (const text of ["one", "two"]) await bob.room.send({ text }).sent;
   await until(phone.room, ({ unread }) => unread === 2);
   await until(laptop.room, ({ unread }) => unread === 2);
@@ -164,7 +168,7 @@ test("what another device reads is read in an open room and in the inbox", async
   await until(phone.client.inbox, ({ rooms }) => rooms.some((row) => row.room === name && row.unread === 0));
 });
 
-test("a message that is deleted or edited while the room is open changes the counts and the inbox", async () => {
+test("deleting or editing a message while the room is open changes the counts and the inbox", async () => {
   const name = newRoom();
   const [ada, bob] = [await joined("ada", name), await joined("bob", name)];
   for (const text of ["one", "two"]) await bob.room.send({ text, mentions: ["ada"] }).sent;
@@ -181,7 +185,11 @@ test("a message that is deleted or edited while the room is open changes the cou
 
 test("a new count does not bring back a user after a leave on another device", async () => {
   const name = newRoom();
-  const [phone, laptop, bob] = [await joined("ada", name), await joined("ada", name), await joined("bob", name)];
+  const [phone, laptop, bob] = [
+    await joined("ada", name),
+    await joined("ada", name),
+    await joined("bob", name),
+  ];
   await bob.room.send({ text: "one" }).sent;
   await until(laptop.room, ({ unread }) => unread === 1);
   laptop.room.markRead();
@@ -255,9 +263,7 @@ test("members carry read marks, and offline members stay in the list", async () 
   await readBy("bob", 1);
   await bob.client.close();
   await until(alice.room, ({ members }) =>
-    members.some(
-      ({ userId, status, readSeq }) => userId === "bob" && status === "offline" && readSeq === 1,
-    ),
+    members.some(({ userId, status, readSeq }) => userId === "bob" && status === "offline" && readSeq === 1),
   );
 });
 

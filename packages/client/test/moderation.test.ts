@@ -45,7 +45,7 @@ test("a role comes from the room or from the token, whichever is higher", async 
   }
 });
 
-test("a frozen room refuses members, tells all that it is frozen, and takes messages after the thaw", async () => {
+test("a frozen room refuses messages, shows that it is frozen, and takes them after the thaw", async () => {
   const { ada, bob } = await moderated();
   await ada.moderate({ action: "freeze" });
   await until(bob, ({ restrictions }) => restrictions.frozen);
@@ -74,7 +74,7 @@ test("a muted user learns until when and why, and writes again when the mute end
   await until(bob, (snapshot) => snapshot.restrictions.muted === undefined);
 });
 
-test("a user who joins learns what was ordered before, and one who comes back what was ordered meanwhile", async () => {
+test("a user learns the restrictions in force after a join and after a reconnect", async () => {
   const { name, ada, bob, bobs } = await moderated();
   await ada.moderate({ action: "freeze" });
   await until(bob, ({ restrictions }) => restrictions.frozen);
@@ -107,7 +107,7 @@ test("a recovered session learns of acts in between", async () => {
   expect(restrictions.slowMode).toBe(30);
 });
 
-test("in slow mode, a message names the time of the next one, and an early one is sent when it may", async () => {
+test("in slow mode, the client knows when the next message may go, and sends an early one then", async () => {
   const { ada, bob } = await moderated();
   await ada.moderate({ action: "slow_mode", seconds: 1 });
   await until(bob, ({ restrictions }) => restrictions.slowMode === 1);
@@ -121,7 +121,7 @@ test("in slow mode, a message names the time of the next one, and an early one i
   await until(bob, ({ restrictions }) => restrictions.slowMode === 0);
 });
 
-test("a banned user loses the room, learns until when and why, and is back after the end of the ban", async () => {
+test("a banned user loses the room, learns why and until when, and can return afterwards", async () => {
   const { name, ada, bob, bobs } = await moderated();
   await until(bobs.inbox, (inbox) => inbox.rooms.some(({ room }) => room === name));
   const end = Date.now() + 5_000;

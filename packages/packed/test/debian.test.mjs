@@ -19,7 +19,7 @@ function missing() {
   return installed("unshare", "--mount", "true") ? false : "mount namespaces are not available";
 }
 
-test("installs, starts, keeps its secrets over an upgrade, and is gone after a purge", { skip: missing() }, () => {
+test("installs, starts, keeps its secrets on upgrade, and purges all", { skip: missing() }, () => {
   const folder = mkdtempSync(join(tmpdir(), "roomful-debian-"));
   try {
     const profile = basename(dirname(binary("ROOMFUL_BIN", "roomful"))).replace("debug", "dev");
@@ -27,8 +27,8 @@ test("installs, starts, keeps its secrets over an upgrade, and is gone after a p
     const [name] = readdirSync(folder);
     const file = join(folder, name);
     const listed = run("dpkg-deb", ["--contents", file]);
-    for (const path of ["usr/bin/roomful", "usr/lib/systemd/system/roomful.service", "etc/roomful/roomful.env"])
-      assert.match(listed, new RegExp(` \\./${path}$`, "m"));
+    const paths = ["usr/bin/roomful", "usr/lib/systemd/system/roomful.service", "etc/roomful/roomful.env"];
+    for (const path of paths) assert.match(listed, new RegExp(` \\./${path}$`, "m"));
     const script = join(import.meta.dirname, "debian.sh");
     const steps = run("unshare", ["--mount", "--propagation", "private", "sh", script, file]);
     assert.match(steps, /== done\n$/);

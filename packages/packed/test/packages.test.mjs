@@ -77,7 +77,8 @@ for (const name of packages) {
     const { problems = [] } = await checkPackage(unpacked(tarballs.get(name)));
     // A style sheet has no types.
     const real = problems.filter(
-      ({ resolutionKind, entrypoint = "" }) => !ignored.includes(resolutionKind) && !entrypoint.endsWith(".css"),
+      ({ resolutionKind, entrypoint = "" }) =>
+        !ignored.includes(resolutionKind) && !entrypoint.endsWith(".css"),
     );
     assert.deepEqual(real, []);
   });
@@ -98,14 +99,7 @@ for (const name of packages) {
       ["NodeNext", "NodeNext"],
       ["ESNext", "Bundler"],
     ]) {
-      const options = [
-        "--strict",
-        "--noEmit",
-        "--target",
-        "ES2022",
-        "--lib",
-        "ES2023,DOM,ESNext.Disposable",
-      ];
+      const options = ["--strict", "--noEmit", "--target", "ES2022", "--lib", "ES2023,DOM,ESNext.Disposable"];
       const modules = ["--module", module, "--moduleResolution", resolution];
       run("tsc", [...options, ...modules, "--types", "node", "--jsx", "react-jsx", "use.tsx"], {
         cwd: project,

@@ -23,7 +23,12 @@ REPEATABLE_POSTS = {"disconnectUser", "revokeUser"}
 SLOW = {"eraseUser": 300}
 """Calls that the server works on for long, with the seconds that an attempt gets at least."""
 LINES = "application/x-ndjson"
-HEADER = '"""{}. Written by scripts/generate.py from docs/openapi.json."""\n\nfrom __future__ import annotations\n\n'
+HEADER = """\
+\"\"\"{}. Written by scripts/generate.py from docs/openapi.json.\"\"\"
+
+from __future__ import annotations
+
+"""
 
 
 def snake(name: str) -> str:
@@ -231,7 +236,8 @@ def body(call: Operation, wait: str) -> Iterator[str]:
     fields = []
     for field in call.fields:
         value = snake(field)
-        fields.append(f"{field}=str(uuid4()) if {value} is UNSET else {value}" if field == key else f"{field}={value}")
+        given = f"str(uuid4()) if {value} is UNSET else {value}" if field == key else value
+        fields.append(f"{field}={given}")
     repeatable = call.method != "POST" or key is not None or call.id in REPEATABLE_POSTS
     if fields:
         yield from assignment("        fields = given", ", ".join(fields))
@@ -308,7 +314,8 @@ def api_file(description: dict[str, Any]) -> str:
     text = HEADER.format("The clients: one method for each call of the HTTP API")
     text += "from collections.abc import AsyncIterator, Iterator\nfrom typing import Any, Literal\n"
     text += "from uuid import uuid4\n\n"
-    text += "from . import schemas\nfrom .calls import UNSET, AsyncCaller, Call, SyncCaller, Unset, given, path\n"
+    text += "from . import schemas\n"
+    text += "from .calls import UNSET, AsyncCaller, Call, SyncCaller, Unset, given, path\n"
     for name, base, is_async in [("Roomful", "SyncCaller", False), ("AsyncRoomful", "AsyncCaller", True)]:
         what = "A client of a server's HTTP API" + (", for asyncio" if is_async else "")
         text += f'\n\nclass {name}({base}):\n    """{what}. Failed calls raise `RoomfulError`."""\n'

@@ -101,7 +101,7 @@ test("two people chat, in React 18 and strict mode", async () => {
   }
 });
 
-test("strict mode mounts twice and joins once; the last view that unmounts ends the subscription", async () => {
+test("strict mode mounts twice and joins once; the last unmount ends the subscription", async () => {
   const room = newRoom();
   const ada = await open({ user: "ada", room });
   await ada.at("empty").filter({ hasText: "No messages yet" }).waitFor();
@@ -153,8 +153,7 @@ describe("scrolling", () => {
     const room = newRoom();
     const bob = await joined("bob", room);
     for (let i = 1; i <= 300; i++) {
-      const long =
-        i % 7 === 0 ? " and a text that is long enough to break into several lines".repeat(4) : "";
+      const long = i % 7 === 0 ? " and a text that is long enough to break into several lines".repeat(4) : "";
       bob.room.send({ text: `entry ${i}.${long}` });
     }
     await until(bob.room, ({ messages }) => messages.filter(({ state }) => state === "sent").length >= 300);
@@ -212,9 +211,7 @@ describe("scrolling", () => {
   async function settled(window: Window): Promise<string> {
     const look = () =>
       window.page.evaluate(() => {
-        const { left, top, width, height } = document
-          .querySelector(".rf-scroller")!
-          .getBoundingClientRect();
+        const { left, top, width, height } = document.querySelector(".rf-scroller")!.getBoundingClientRect();
         const row = document.elementFromPoint(left + width / 2, top + height / 2)?.closest(".rf-message");
         const text = row?.querySelector(".rf-text")?.textContent?.match(/entry \d+\./)?.[0] ?? "";
         return { text, at: row?.getBoundingClientRect().top ?? 0 };
@@ -235,10 +232,7 @@ describe("scrolling", () => {
     const room = newRoom();
     const bob = await joined("bob", room);
     for (let i = 1; i <= 150; i++) bob.room.send({ text: `entry ${i}.` });
-    await until(
-      bob.room,
-      ({ messages }) => messages.filter(({ state }) => state === "sent").length === 150,
-    );
+    await until(bob.room, ({ messages }) => messages.filter(({ state }) => state === "sent").length === 150);
     await bob.room.send({ text: "about the first", replyTo: 1 }).sent;
     const ada = await open({ user: "ada", room });
     const reply = await ada.message("about the first");
@@ -255,7 +249,7 @@ describe("scrolling", () => {
   });
 });
 
-test("of 50,000 messages, only the rows in view are rendered, while they load and while one scrolls", async () => {
+test("of 50,000 messages, only the rows in view are rendered, also while loading and scrolling", async () => {
   const room = newRoom();
   await imported(room, MOST);
   const ada = await open({ user: "ada", room });
@@ -428,13 +422,12 @@ test("text is never markup, and links lead only to safe addresses", async () => 
   const room = newRoom();
   const ada = await open({ user: "ada", room });
   await ada.say(
-    '<img src=x onerror="document.title=1"> <b>bold</b> [x](javascript:alert(1)) https://example.com/a?b=c `<i>`',
+    '<img src=x onerror="document.title=1"> <b>bold</b> [x](javascript:alert(1)) ' +
+      "https://example.com/a?b=c `<i>`",
   );
   const message = await ada.message("<b>bold</b>");
   expect(await message.locator("img, b, i").count()).toBe(0);
-  const hrefs = await message
-    .locator("a")
-    .evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+  const hrefs = await message.locator("a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
   expect(hrefs).toEqual(["https://example.com/a?b=c"]);
   expect(await ada.page.title()).toBe("Test app");
 });

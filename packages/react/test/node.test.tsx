@@ -51,7 +51,7 @@ describe("server rendering", () => {
     expect(client.connection.getSnapshot().state).toBe("idle");
   });
 
-  test("renders the first snapshot, which a browser can hydrate, whatever the client holds by then", async () => {
+  test("renders the first snapshot, so that a browser can hydrate it with a later client state", async () => {
     const before = everything(clientFor(server, "ada"));
     const client = clientFor(server, "ada");
     client.connect();
@@ -181,7 +181,14 @@ describe("faces", () => {
     const html = (src?: string | null) => renderToStaticMarkup(<Avatar userId="ada" name="Ada" src={src} />);
     expect(html("https://x.test/a.png")).toContain('<img src="https://x.test/a.png" alt=""');
     expect(html("https://x.test/a.png")).toContain('referrerPolicy="no-referrer"');
-    const others = ["javascript:alert(1)", "data:image/svg+xml,<svg/>", "//x.test/a", "/a.png", "https://", ""];
+    const others = [
+      "javascript:alert(1)",
+      "data:image/svg+xml,<svg/>",
+      "//x.test/a",
+      "/a.png",
+      "https://",
+      "",
+    ];
     for (const other of [...others, null, undefined]) {
       expect(html(other)).not.toContain("<img");
       expect(html(other)).toContain(">A<");
@@ -198,13 +205,7 @@ describe("faces", () => {
 
 describe("names and times", () => {
   test("initials come from the first and the last word", () => {
-    expect(["Ada Lovelace", "ada", "a_b-c", "😀 x", ""].map(initials)).toEqual([
-      "AL",
-      "A",
-      "AC",
-      "😀X",
-      "?",
-    ]);
+    expect(["Ada Lovelace", "ada", "a_b-c", "😀 x", ""].map(initials)).toEqual(["AL", "A", "AC", "😀X", "?"]);
     expect(hue("ada")).toBe(hue("ada"));
     for (const id of ["a", "b", "", "😀"]) expect(hue(id)).toBeLessThan(10);
   });

@@ -10,8 +10,8 @@ try {
   binary = createRequire(import.meta.url).resolve(`${name}/roomful`);
 } catch {
   console.error(
-    `roomful: the package ${name} is not installed. Install again without --omit=optional; if this platform has ` +
-      "no such package, build Roomful from source.",
+    `roomful: the package ${name} is not installed. Install again without --omit=optional; if this ` +
+      "platform has no such package, build Roomful from source.",
   );
   process.exit(1);
 }

@@ -87,7 +87,10 @@ test("moderation", async () => {
   await rita.ask("chat:report", { room: "lobby", seq, reason: "spam" });
   await run("guide_moderation");
   expect((await api.messages("lobby")).messages).toMatchObject([{ seq, deleted: true }]);
-  expect(await api.userSanctions("mallory")).toMatchObject([{ kind: "mute" }, { kind: "ban", room: "team-42" }]);
+  expect(await api.userSanctions("mallory")).toMatchObject([
+    { kind: "mute" },
+    { kind: "ban", room: "team-42" },
+  ]);
   await expect(api.putMember("team-42", "mallory")).rejects.toMatchObject({ code: "banned" });
 });
 

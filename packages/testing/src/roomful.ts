@@ -19,7 +19,7 @@ const LOOK_EVERY = 10;
 export interface RoomfulOptions {
   /** Path of the binary. Default: see `findBinary`. */
   readonly binary?: string;
-  /** Environment variables, such as `{ ROOMFUL__LIMITS__TEXT: "1KB" }`. They win over the defaults for tests. */
+  /** Environment variables, such as `{ ROOMFUL__LIMITS__TEXT: "1KB" }`, which override test defaults. */
   readonly env?: Readonly<Record<string, string>>;
   /** Further arguments of `roomful serve`, such as `["--config", "roomful.toml"]`. */
   readonly args?: readonly string[];

@@ -27,7 +27,7 @@ const RECOMMENDED: &str = include_str!("../../../deploy/sysctl/90-roomful.conf")
 /// value. Forwarded packets pass the chain `cuts`; rules send packets to drop to `lost`.
 const SET_UP: &str = r#"set -e
 in_router() { ip netns exec router "$@"; }
-# connect NAMESPACE-OPTION NAME NETWORK: a line from the router to one of the others, which is called NAME there and here.
+# connect NAMESPACE-OPTION NAME NETWORK: links the router to a namespace; the device is NAME on both ends.
 connect() {
     ip -n router addr add "10.213.$3.1/24" dev "$2"; ip -n router link set "$2" up
     ip $1 addr add "10.213.$3.2/24" dev "$2"; ip $1 link set "$2" up
@@ -37,7 +37,9 @@ ip netns add router
 in_router sh -c "echo 1 >/proc/sys/net/ipv4/ip_forward"
 # tune COMMAND: sets TCP in the namespace that the command runs in, as far as its kernel can.
 tune() {
-    echo "$settings" | "$@" sh -c 'while read -r file value; do [ ! -e "$file" ] || echo "$value" >"$file" || exit; done'
+    echo "$settings" | "$@" sh -c 'while read -r file value; do
+        [ ! -e "$file" ] || echo "$value" >"$file" || exit
+    done'
 }
 settings=$2
 tune env

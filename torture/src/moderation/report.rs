@@ -78,7 +78,8 @@ impl fmt::Display for Report {
         write!(
             f,
             "moderation: {cases} cases; {bans} bans, {mutes} mutes, {lifts} lifts, {erasures} erased, \
-             {anonymised} anonymised; {keys} API keys and {secrets} token secrets rotated, {} right before a kill",
+             {anonymised} anonymised; {keys} API keys and {secrets} token secrets rotated, {} right before \
+             a kill",
             self.before_kills
         )?;
         write!(

@@ -71,7 +71,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| attack | ack p99 | delivery p99 | failed logins | failed sends | memory | CPU | normal after | missed |"
+            "| attack | ack p99 | delivery p99 | failed logins | failed sends | memory | CPU | normal after \
+             | missed |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
         for outcome in &self.outcomes {

@@ -53,7 +53,7 @@ export function Records({ tab }: { tab: string | null }) {
             onClick={() =>
               ask({
                 title: "Send all dead records again?",
-                text: "Each dead record becomes due at once with its attempts reset. Receivers may get events twice.",
+                text: "The server tries each dead record again now. Receivers may get events twice.",
                 action: "Send again",
                 run: async () => {
                   const { records } = await api.send<{ records: number }>("POST", "/v1/webhooks/replay");
@@ -115,7 +115,7 @@ export function ReplayButton({ record, onDone }: { record: WebhookRecord; onDone
       onClick={() =>
         ask({
           title: `Send ${record.event} again?`,
-          text: "The event becomes due at once for all its receivers, with its attempts reset. They may get it twice.",
+          text: "The server sends the event to all its receivers again now. They may get it twice.",
           action: "Send again",
           run: async () => {
             const { records } = await api.send<{ records: number }>(

@@ -24,8 +24,7 @@ interface Target {
 const scope = (room: string | undefined) => (room === undefined ? "in all rooms" : `in ${room}`);
 
 function address({ kind, user, room }: Target): string {
-  if (room === undefined)
-    return kind === "ban" ? path`/v1/users/${user}/ban` : path`/v1/users/${user}/mute`;
+  if (room === undefined) return kind === "ban" ? path`/v1/users/${user}/ban` : path`/v1/users/${user}/mute`;
   return kind === "ban" ? path`/v1/rooms/${room}/bans/${user}` : path`/v1/rooms/${room}/mutes/${user}`;
 }
 
@@ -40,7 +39,7 @@ function routeOf(kind: SanctionKind, room: string | undefined): string {
 
 const EFFECTS = {
   ban: {
-    user: "Their memberships end, their connections close, and they cannot connect again while the ban lasts.",
+    user: "Their memberships end and their connections close. They cannot connect during the ban.",
     room: "Their membership of this room ends, and they cannot join it again while the ban lasts.",
   },
   mute: {

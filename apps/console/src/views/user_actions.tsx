@@ -39,7 +39,7 @@ const ACTIONS: readonly Action[] = [
     route: "/users/{user}/revoke",
     question: (api, user) => ({
       title: `Revoke the tokens of ${user}?`,
-      text: "All their connections close, and the server refuses every token issued so far. They need a new token.",
+      text: "Their connections close. Every token issued so far stops working, so they need a new one.",
       action: "Revoke",
       run: async () => {
         const answer = await api.send<{ closed: number; revokedBefore: number }>(
@@ -47,7 +47,7 @@ const ACTIONS: readonly Action[] = [
           path`/v1/users/${user}/revoke`,
         );
         const before = dateTime(answer.revokedBefore);
-        return `Tokens of ${user} from before ${before} no longer work. Connections closed: ${answer.closed}.`;
+        return `Revoked the tokens of ${user} from before ${before}. Connections closed: ${answer.closed}.`;
       },
     }),
   },
@@ -59,7 +59,7 @@ const ACTIONS: readonly Action[] = [
     harmless: true,
     question: (api, user) => ({
       title: `Export the data of ${user}?`,
-      text: "The browser downloads all that is stored about the user, one JSON object a line. Treat the file as personal data.",
+      text: "The download has everything stored about the user as JSON lines. It is personal data.",
       action: "Download",
       harmless: true,
       run: async () => {
@@ -75,7 +75,9 @@ const ACTIONS: readonly Action[] = [
     route: "/users/{user}",
     question: (api, user) => ({
       title: `Erase ${user}?`,
-      text: "Their connections close, their tokens and memberships end, and everything stored about them is removed. Nothing brings it back.",
+      text:
+        "Their connections close, their tokens stop working, and the server deletes everything it stores " +
+        "about them. You cannot undo this.",
       action: "Erase",
       choice: {
         label: "Their messages",

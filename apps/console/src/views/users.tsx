@@ -61,7 +61,12 @@ const PARTS: readonly Part[] = [
     route: "/moderation/reports",
     show: (user) => <UserReports user={user} />,
   },
-  { name: "blocks", label: "Blocks", route: "/users/{user}/blocks", show: (user) => <UserBlocks user={user} /> },
+  {
+    name: "blocks",
+    label: "Blocks",
+    route: "/users/{user}/blocks",
+    show: (user) => <UserBlocks user={user} />,
+  },
 ];
 
 function UserDetails({ user, tab }: { user: string; tab: string | null }) {

@@ -233,9 +233,10 @@ mod tests {
         assert_eq!(url.credentials.password(), Some("se/cret"));
         assert_eq!(url.credentials.db(), 2);
         let url = RedisUrl::parse("redis+unix:///run/redis.sock?pass=x").unwrap();
-        assert!(
-            matches!(url.deployment, Deployment::Fixed(ServerAddr::Unix(path)) if path.ends_with("redis.sock"))
-        );
+        assert!(matches!(
+            url.deployment,
+            Deployment::Fixed(ServerAddr::Unix(path)) if path.ends_with("redis.sock")
+        ));
     }
 
     #[test]

@@ -64,8 +64,8 @@ impl LawReport {
         let must = || {
             let names = Law::ALL.map(|(name, _)| name).join(", ");
             format!(
-                "must be {{entries, violations?: [{{law, count}}]}} with counts of at most {MOST_REPORTED}, and \
-                 each of the laws {names} at most once"
+                "must be {{entries, violations?: [{{law, count}}]}} with counts of at most {MOST_REPORTED}, \
+                 and each of the laws {names} at most once"
             )
         };
         match Self::of(report) {

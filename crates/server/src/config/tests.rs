@@ -201,7 +201,8 @@ fn an_invalid_hook_gets_a_one_line_error() {
     let table = [
         (
             hook("event = \"message.sent\""),
-            "hooks: entry 1: there is no event \"message.sent\"; the events are message.send, room.join, connect",
+            "hooks: entry 1: there is no event \"message.sent\"; \
+             the events are message.send, room.join, connect",
         ),
         (
             format!("{join}{join}"),

@@ -18,11 +18,12 @@ const CONSOLE_HASHED_PREFIX: &str = "/console/assets/";
 const CONSOLE_INDEX: &str = "/console/index.html";
 const CONSOLE: &str = "/console/";
 const NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
-    <h1>Roomful is running</h1><p>The chat page was not built into this binary. To have it, install Node 20 or later, run \
+    <h1>Roomful is running</h1><p>This binary has no chat page. To get it, install Node 20 or later, run \
     <code>npm ci &amp;&amp; npm run build -w apps/web</code>, and build the server again; or just \
     <code>make run</code>.</p><p>Socket.IO clients connect here all the same.</p></html>\n";
-const CONSOLE_NOT_BUILT: &[u8] = b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
-    <h1>The console is missing</h1><p>The console was not built into this binary. To have it, install Node 20 or later, run \
+const CONSOLE_NOT_BUILT: &[u8] =
+    b"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Roomful</title>\
+    <h1>The console is missing</h1><p>This binary has no console. To get it, install Node 20 or later, run \
     <code>npm ci &amp;&amp; npm run build -w apps/console</code>, and build the server again.</p>\
     </html>\n";
 

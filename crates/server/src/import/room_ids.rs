@@ -1,4 +1,5 @@
-//! The ids that a file has used in one room, as hashes, so that a file of millions of messages fits in memory.
+//! The ids that a file has used in one room. They are hashes, so that those of millions of messages fit in
+//! memory.
 
 use std::collections::HashSet;
 

@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn redis_info_decides_the_result() {
-        let fine = "# Replication\r\nrole:master\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\ncluster_enabled:0\r\n";
+        let fine = "# Replication\r\nrole:master\r\naof_enabled:1\r\n\
+            maxmemory_policy:noeviction\r\ncluster_enabled:0\r\n";
         assert_eq!(evaluate("k", "none", fine), StreamCheck::Ok);
         assert_eq!(evaluate("k", "stream", fine), StreamCheck::Ok);
         let broken = |kind, info: &str| matches!(evaluate("k", kind, info), StreamCheck::Failed(_));

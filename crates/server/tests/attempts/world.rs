@@ -152,7 +152,8 @@ impl World {
     async fn furnish(&mut self) {
         for user in PEOPLE {
             let claims = json!({
-                "sub": user, "name": user, "exp": now() + 3600, "roles": (user == "roy").then_some(["moderator"]),
+                "sub": user, "name": user, "exp": now() + 3600,
+                "roles": (user == "roy").then_some(["moderator"]),
             });
             let auth = json!({ "token": token::with_claims(self.server.secret(), &claims) });
             let client = SioClient::connect(self.server.addr(), "/", &auth).await.unwrap();

@@ -246,7 +246,9 @@ fn numbers() -> Vec<Row> {
         ),
         laws(
             "a report that names a law twice",
-            json!({ "entries": 1, "violations": [{ "law": "once", "count": 1 }, { "law": "once", "count": 1 }] }),
+            json!({
+                "entries": 1, "violations": [{ "law": "once", "count": 1 }, { "law": "once", "count": 1 }]
+            }),
         ),
         event(
             "history before and after at once",

@@ -26,7 +26,8 @@ fn body(name: &'static str, body: impl Into<Vec<u8>>) -> Row {
 
 fn upgrade(name: &'static str, headers: &str, query: &str) -> Row {
     let request = format!(
-        "GET /socket.io/{query} HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n{headers}\r\n"
+        "GET /socket.io/{query} HTTP/1.1\r\nhost: x\r\n\
+         connection: Upgrade\r\nupgrade: websocket\r\n{headers}\r\n"
     );
     raw(name, request, 400)
 }
@@ -130,7 +131,8 @@ fn requests() -> Vec<Row> {
         raw(
             "a page of a foreign site",
             format!(
-                "GET {POLLING} HTTP/1.1\r\nhost: x\r\norigin: https://evil.example\r\nconnection: close\r\n\r\n"
+                "GET {POLLING} HTTP/1.1\r\nhost: x\r\n\
+                 origin: https://evil.example\r\nconnection: close\r\n\r\n"
             ),
             403,
         ),

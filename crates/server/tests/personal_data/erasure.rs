@@ -57,7 +57,10 @@ async fn spread(api: &Api) -> (SioClient, SioClient) {
             "room": room, "text": format!("says {MARKER}"), "clientId": MARKER, "metadata": { "by": MARKER }
         });
         let sent = ok(&user, "chat:send_message", message).await;
-        let edit = json!({ "room": room, "seq": sent["seq"], "text": format!("edited {MARKER}"), "clientId": format!("{MARKER}-2") });
+        let edit = json!({
+            "room": room, "seq": sent["seq"], "text": format!("edited {MARKER}"),
+            "clientId": format!("{MARKER}-2")
+        });
         ok(&user, "chat:edit_message", edit).await;
     }
     ok(

@@ -30,7 +30,8 @@ impl Api {
 
     /// A server with a webhook that is never reached.
     pub(crate) fn with_webhook() -> Config {
-        let webhooks = r#"[{ name = "app", url = "http://127.0.0.1:9/hook", secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        let webhooks = r#"[{ name = "app", url = "http://127.0.0.1:9/hook",
+            secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             events = ["message.created", "message.undelivered", "user.online", "user.offline"] }]"#;
         Config::new(env!("CARGO_BIN_EXE_roomful")).env("ROOMFUL__WEBHOOKS", webhooks)
     }

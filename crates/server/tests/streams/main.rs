@@ -18,7 +18,8 @@ use roomful_testkit::{PATIENCE, RedisServer, ServerProcess, SioClient, http, ser
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-const ALL: &str = r#"["message.created", "message.undelivered", "user.online", "user.offline", "room.created", "room.emptied"]"#;
+const ALL: &str = r#"["message.created", "message.undelivered", "user.online", "user.offline",
+    "room.created", "room.emptied"]"#;
 const MESSAGES: &str = r#"["message.created"]"#;
 
 /// A server that adds `events` to the stream and retries quickly.

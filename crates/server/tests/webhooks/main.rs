@@ -11,7 +11,8 @@ use roomful_testkit::{PATIENCE, ServerProcess, SioClient, http, server::Config, 
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-const ALL: &str = r#"["message.created", "message.undelivered", "user.online", "user.offline", "room.created", "room.emptied", "message.reported"]"#;
+const ALL: &str = r#"["message.created", "message.undelivered", "user.online", "user.offline",
+    "room.created", "room.emptied", "message.reported"]"#;
 
 fn config(receiver: &Receiver, events: &str) -> Config {
     let webhooks = format!(

@@ -111,7 +111,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => proptest::collection::vec(said(), 1..6).prop_map(Step::Append),
         3 => (rooms.clone(), users.clone()).prop_map(|(room, user)| Step::Join(room, user)),
         1 => (rooms.clone(), users.clone()).prop_map(|(room, user)| Step::Leave(room, user)),
-        4 => (rooms.clone(), users.clone(), seq.clone()).prop_map(|(room, user, seq)| Step::Mark(room, user, seq)),
+        4 => (rooms.clone(), users.clone(), seq.clone())
+            .prop_map(|(room, user, seq)| Step::Mark(room, user, seq)),
         2 => (rooms.clone(), users, seq).prop_map(|(room, user, seq)| Step::Deliver(room, user, seq)),
         4 => (rooms, range, 0..8u32).prop_map(|(room, range, limit)| Step::Read(room, range, limit)),
         1 => (limits, 0..60i64).prop_map(|(limits, now)| Step::Trim(limits, now)),

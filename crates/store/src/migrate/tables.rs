@@ -63,7 +63,8 @@ macro_rules! column {
 }
 
 macro_rules! table {
-    ($name:literal, $counter:expr, [$($key:ident $key_name:literal),+] $(, $kind:ident $column:literal $(= $from:literal)?)*) => {
+    ($name:literal, $counter:expr, [$($key:ident $key_name:literal),+]
+        $(, $kind:ident $column:literal $(= $from:literal)?)*) => {
         Table {
             name: $name,
             columns: &[
@@ -90,8 +91,10 @@ pub(super) static TABLES: [Table; 33] = [
     table!("reactions", None, [Int "room_id", Int "seq", Text "emoji", Text "user_id"]),
     table!("reaction_counts", None, [Int "room_id", Int "seq", Text "emoji"], Int "users", Int "first_seq"),
     table!("mentions", None, [Int "room_id", Int "seq", Text "user_id"]),
-    table!("deletion_counts", None, [Int "room_id", Text "user_id", Int "size", Int "last_seq"], Int "messages"),
-    table!("mention_counts", None, [Int "room_id", Text "user_id", Int "size", Int "last_seq"], Int "messages"),
+    table!("deletion_counts", None, [Int "room_id", Text "user_id", Int "size", Int "last_seq"],
+        Int "messages"),
+    table!("mention_counts", None, [Int "room_id", Text "user_id", Int "size", Int "last_seq"],
+        Int "messages"),
     table!("members", None, [Int "room_id", Text "user_id"], Int "active", Int "joined_at", Int "read_seq",
         Int "read_at", Int "delivered_seq", Int "role", Int "membership"),
     table!("users", None, [Text "user_id"], Text "name", Text "avatar", Text "metadata", Int "profile_set_at",
@@ -105,7 +108,8 @@ pub(super) static TABLES: [Table; 33] = [
     table!("notified_devices", None, [Text "user_id", Text "device"], Int "delivered", Int "at"),
     // No node owns them: connected sessions count as lost at the last heartbeat of their server.
     table!("sessions", Some("id"), [Int "id"], Bytes "key", Int "node" = "0", Int "owner" = "0", Text "sid",
-        Text "user_id", Int "created_at", Int "lost_at" = "coalesce(lost_at, (SELECT alive_at FROM log_head))"),
+        Text "user_id", Int "created_at",
+        Int "lost_at" = "coalesce(lost_at, (SELECT alive_at FROM log_head))"),
     table!("session_rooms", None, [Int "session_id", Int "room_id"], Int "after", Int "membership"),
     table!("outbox", Some("n"), [Int "n"], Text "id", Text "sink", Int "kind", Int "at", Int "state",
         Int "attempts", Int "due_at", Text "last_error", Int "room_id", Text "room", Text "epoch", Int "seq",
@@ -114,14 +118,15 @@ pub(super) static TABLES: [Table; 33] = [
     table!("delivery_checks", None, [Int "room_id", Int "seq"], Int "due_at", Int "is_last"),
     table!("reported_recipients", None, [Int "room_id", Int "seq", Text "user_id"]),
     table!("online_users", None, [Text "user_id"], Text "user_name", Int "since"),
-    table!("sanctions", None, [Int "room_id", Text "user_id", Int "kind"], Int "until", Text "reason", Text "actor",
-        Int "at"),
+    table!("sanctions", None, [Int "room_id", Text "user_id", Int "kind"], Int "until", Text "reason",
+        Text "actor", Int "at"),
     table!("room_rules", None, [Int "room_id"], Int "frozen", Int "slow_mode"),
     table!("last_sends", None, [Int "room_id", Text "user_id"], Int "at"),
-    table!("audit", Some("id"), [Int "id"], Int "at", Text "actor", Text "action", Text "room", Text "user_id", Int "status",
-        Text "before", Text "after"),
-    table!("reports", Some("id"), [Int "id"], Int "room_id", Text "room", Int "seq", Text "author", Text "reporter",
-        Text "reason", Text "comment", Text "message", Int "at", Int "state", Int "resolved_at", Text "resolved_by"),
+    table!("audit", Some("id"), [Int "id"], Int "at", Text "actor", Text "action", Text "room",
+        Text "user_id", Int "status", Text "before", Text "after"),
+    table!("reports", Some("id"), [Int "id"], Int "room_id", Text "room", Int "seq", Text "author",
+        Text "reporter", Text "reason", Text "comment", Text "message", Int "at", Int "state",
+        Int "resolved_at", Text "resolved_by"),
     table!("blocks", None, [Text "user_id", Text "blocked_id"], Int "at"),
     table!("erasures", None, [Text "user_id"], Text "alias", Int "anonymise", Int "before",
         Text "owner"),

@@ -55,10 +55,13 @@ impl Target {
             );
             return match (finished, before == source) {
                 (false, true) => Ok(()),
-                (true, _) => Err(StoreError::Setup("the database holds a finished migration already".into())),
+                (true, _) => Err(StoreError::Setup(
+                    "the database holds a finished migration already".into(),
+                )),
                 (false, false) => Err(StoreError::Setup(
-                    "the database holds a part of another migration, or of this one before a server ran on the source \
-                     again; create an empty one and start over".into(),
+                    "the database holds a part of another migration, or of this one before a server ran on \
+                     the source again; create an empty one and start over"
+                        .to_owned(),
                 )),
             };
         }

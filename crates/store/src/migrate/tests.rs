@@ -509,7 +509,8 @@ fn a_target_with_other_data_is_refused() {
     let file = folder.path().join("roomful.db");
     for content in [
         "",
-        "no database, but as long as the header of one: a hundred bytes, that is, as the format says it has to be",
+        "no database, but as long as the header of one: a hundred bytes, that is, \
+         as the format says it has to be",
     ] {
         std::fs::write(&file, content).unwrap();
         let refused = copy_rows(&file, &url);
@@ -578,7 +579,8 @@ fn a_migration_waits_for_a_killed_one() {
         until_locks(database, true);
         let carrying = threads.spawn(|| copy_rows(&path, &url));
         until_locks(database, false);
-        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
         SERVER.sql(database, end).unwrap();
         assert!(holding.join().unwrap().is_err());
         carrying.join().unwrap().unwrap();

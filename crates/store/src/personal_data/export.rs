@@ -7,8 +7,8 @@ use super::ExportPart;
 pub(crate) const fn sql(part: ExportPart) -> &'static str {
     match part {
         ExportPart::User => {
-            "SELECT CAST(0 AS bigint), name, avatar, metadata, profile_set_at, last_seen, status, status_text FROM users
-             WHERE user_id = $1 AND CAST(0 AS bigint) > $2 LIMIT $3"
+            "SELECT CAST(0 AS bigint), name, avatar, metadata, profile_set_at, last_seen, status, status_text
+             FROM users WHERE user_id = $1 AND CAST(0 AS bigint) > $2 LIMIT $3"
         }
         ExportPart::Usage => {
             "SELECT CAST(0 AS bigint), day, rooms, bytes FROM user_usage
@@ -68,7 +68,8 @@ pub(crate) const fn sql(part: ExportPart) -> &'static str {
         }
         ExportPart::Member(_) => {
             "SELECT CAST(0 AS bigint), active, joined_at, read_seq, read_at, delivered_seq, role, membership
-             FROM members WHERE user_id = $1 AND CAST(0 AS bigint) > $2 AND room_id = $3 AND CAST($4 AS bigint) > 0"
+             FROM members
+             WHERE user_id = $1 AND CAST(0 AS bigint) > $2 AND room_id = $3 AND CAST($4 AS bigint) > 0"
         }
         ExportPart::Entry(_) => {
             "SELECT seq, seq AS seq, kind, at, target, client_id, user_name, body FROM entries

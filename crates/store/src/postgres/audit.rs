@@ -20,7 +20,8 @@ pub(super) async fn record_all(conn: &Conn, records: Vec<AuditRecord>) -> Result
     const SQL: &str = "WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock($9))
         INSERT INTO audit (at, actor, action, room, user_id, status, before, after)
         SELECT t.at, t.actor, t.action, t.room, t.user_id, t.status, t.before, t.after FROM lock,
-            unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[])
+            unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+                $8::text[])
             WITH ORDINALITY t (at, actor, action, room, user_id, status, before, after, place)
         ORDER BY t.place";
     let ints = |value: fn(&AuditRecord) -> i64| records.iter().map(value).collect::<Vec<_>>();

@@ -70,8 +70,8 @@ pub(super) fn is_full(error: &Error) -> bool {
 /// The outage that says so.
 fn few(said: &str) -> Outage {
     Outage::Connection(format!(
-        "PostgreSQL takes no more connections; raise its max_connections or the CONNECTION LIMIT of user or database, or \
-         lower store.pool: {said}"
+        "PostgreSQL takes no more connections; raise its max_connections or the CONNECTION LIMIT of user or \
+         database, or lower store.pool: {said}"
     ))
 }
 
@@ -151,8 +151,8 @@ pub(super) fn migrating(error: &(dyn std::error::Error + 'static)) -> StoreError
     StoreError::Setup(
         if said.and_then(Error::code) == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
             format!(
-                "the user of store.url cannot create tables: {text}; make it the owner of the database, or GRANT USAGE, \
-                 CREATE ON SCHEMA public to it"
+                "the user of store.url cannot create tables: {text}; make it the owner of the database, or \
+                 GRANT USAGE, CREATE ON SCHEMA public to it"
             )
         } else {
             format!("cannot upgrade the schema of the database: {text}")

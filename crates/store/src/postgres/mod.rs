@@ -7,8 +7,10 @@
 //! | `schema` | the schema, and requirements on the server |
 //! | `generation`, `nodes` | detection of restores; heartbeats of nodes |
 //! | `append/` | numbering and storing entries |
-//! | `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `personal_data`, `revocations`, `retention`, `probe` | the statements of their noun |
-//! | `entries`, `history`, `inbox`, `unread`, `positions` | entries in their current state, pages of them, and counts |
+//! | `rooms`, `members`, `users`, `moderation`, `reports`, `audit` | the statements of their noun |
+//! | `personal_data`, `revocations`, `retention`, `probe` | the same |
+//! | `entries`, `history`, `positions` | entries in their current state, and pages of them |
+//! | `inbox`, `unread` | rooms of a user, and counts of unread messages |
 //! | `recovery`, `sessions` | sessions that clients resume |
 //! | `notifications` | users' notifications, and marks of their devices |
 //! | `batcher`, `batched_calls` | calls that share a transaction |

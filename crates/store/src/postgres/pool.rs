@@ -164,8 +164,8 @@ async fn settings(client: &Client, answer_timeout: AnswerTimeout) -> Result<(), 
         return Ok(());
     }
     Err(StoreError::Setup(format!(
-        "PostgreSQL forces synchronous_commit = {mode}, so commits would not be on disk when they are answered; remove \
-         that setting from the user and database of store.url"
+        "PostgreSQL forces synchronous_commit = {mode}, so commits would not be on disk when they are \
+         answered; remove that setting from the user and database of store.url"
     ))
     .into())
 }

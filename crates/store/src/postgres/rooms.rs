@@ -128,7 +128,8 @@ pub(super) async fn keep(conn: &Conn, id: RoomId) -> Result<Option<RoomRow>, Fai
 /// Writes back the bounds of a locked room.
 pub(super) async fn write_back(conn: &Conn, bounds: &RoomBounds) -> Result<(), Failure> {
     const SQL: &str = "UPDATE rooms
-        SET head = $2, first = $3, swept = $4, last_message = $5, active_position = $6, messages = $7, deletions = $8
+        SET head = $2, first = $3, swept = $4, last_message = $5, active_position = $6, messages = $7,
+            deletions = $8
         WHERE id = $1";
     if bounds.changed {
         let (head, first, swept) = (num(bounds.row.head), num(bounds.row.first), num(bounds.swept));

@@ -35,8 +35,8 @@ fn roots(file: Option<&std::path::Path>) -> Result<RootCertStore, StoreError> {
         None => {
             let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if added == 0 {
-                let what = "this system has no certificate authorities; install ca-certificates, or set sslrootcert in \
-                    store.url";
+                let what = "this system has no certificate authorities; install ca-certificates, or set \
+                    sslrootcert in store.url";
                 return Err(StoreError::Setup(what.into()));
             }
         }

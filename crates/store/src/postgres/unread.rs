@@ -27,10 +27,12 @@ pub(super) const JOINS: &str = "
             - CASE WHEN r.deletions = 0 THEN 0 ELSE
                 (SELECT count(*) FROM message_states s WHERE s.room_id = r.id AND s.author <> m.user_id
                     AND s.seq >= l.low AND s.seq <= (l.low | 127) AND s.deleted = 1)
-                + (SELECT coalesce(sum(CASE c.user_id WHEN '' THEN c.messages ELSE -c.messages END), 0)::bigint
+                + (SELECT
+                    coalesce(sum(CASE c.user_id WHEN '' THEN c.messages ELSE -c.messages END), 0)::bigint
                     FROM deletion_counts c WHERE c.room_id = r.id AND c.user_id IN ('', m.user_id)
                     AND c.size = 128 AND c.last_seq > (l.low | 127) AND c.last_seq <= (l.low | 16383))
-                + (SELECT coalesce(sum(CASE c.user_id WHEN '' THEN c.messages ELSE -c.messages END), 0)::bigint
+                + (SELECT
+                    coalesce(sum(CASE c.user_id WHEN '' THEN c.messages ELSE -c.messages END), 0)::bigint
                     FROM deletion_counts c WHERE c.room_id = r.id AND c.user_id IN ('', m.user_id)
                     AND c.size = 16384 AND c.last_seq > (l.low | 16383))
             END

@@ -39,7 +39,10 @@ pub(super) fn parse(url: &str) -> Result<Url, StoreError> {
     let parsed = format!("{base}?{}", rest.join("&")).parse::<Config>();
     // The driver's error may contain a part of the URL, and so of the password.
     let mut config = parsed.map_err(|_| {
-        setup("it is malformed; write postgres://user:password@host/database, and percent-encode special characters")
+        setup(
+            "it is malformed; write postgres://user:password@host/database, and percent-encode special \
+             characters",
+        )
     })?;
     let (ssl, trust) = match mode {
         "disable" => (SslMode::Disable, Trust::AnyCertificate),
@@ -81,8 +84,8 @@ fn require_encoded_credentials(url: &str) -> Result<(), StoreError> {
     let is_ambiguous = authority[..end].matches('@').count() > 1;
     if is_ambiguous {
         return Err(setup(
-            "the user or the password has an @; percent-encode special characters: @ is %40, : is %3A, / is %2F, # is %23, \
-             ? is %3F and % is %25",
+            "the user or the password has an @; percent-encode special characters: @ is %40, : is %3A, / is \
+             %2F, # is %23, ? is %3F and % is %25",
         ));
     }
     Ok(())

@@ -140,8 +140,8 @@ impl<'c> Batch<'c> {
             sweep(self.conn, room.sweep_after_append(&self.retention).as_ref())?;
             if room.changed {
                 const SQL: &str = "UPDATE rooms
-                    SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_position = ?6, messages = ?7,
-                        deletions = ?8 WHERE id = ?1";
+                    SET head = ?2, first = ?3, swept = ?4, last_message = ?5, active_position = ?6,
+                        messages = ?7, deletions = ?8 WHERE id = ?1";
                 self.conn.prepare_cached(SQL)?.execute(params![
                     room.row.id,
                     Seq(room.row.head),

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `writer`, `batch` | the writer thread with its queue, and its transactions |
 //! | `readers` | the reader threads |
-//! | `eraser`, `compaction` | erasure of deleted text from the write-ahead log and from unused parts of pages |
-//! | `append`, `rooms`, `members`, `users`, `moderation`, `reports`, `audit`, `personal_data`, `revocations`, `retention`, `probe` | the writes and queries of their noun |
+//! | `eraser` | erasure of deleted text from the write-ahead log |
+//! | `compaction` | erasure of copies in unused parts of pages |
+//! | `append`, `rooms`, `members`, `users`, `moderation`, `reports` | the writes and queries of their noun |
+//! | `audit`, `personal_data`, `revocations`, `retention`, `probe` | the same |
 //! | `usage` | counts of daily quotas |
 //! | `entries`, `history`, `inbox`, `unread` | entries in their current state, pages of them, and counts |
 //! | `positions` | reading by position |

@@ -26,7 +26,11 @@ mod tests {
     proptest! {
         /// The rule as the RFC words it: octet i is XORed with octet i MOD 4 of the key.
         #[test]
-        fn follows_the_rule(data in prop::collection::vec(any::<u8>(), 0..100), key: [u8; 4], offset in 0usize..9) {
+        fn follows_the_rule(
+            data in prop::collection::vec(any::<u8>(), 0..100),
+            key: [u8; 4],
+            offset in 0usize..9,
+        ) {
             let expected: Vec<u8> =
                 data.iter().enumerate().map(|(i, byte)| byte ^ key[(i + offset) % 4]).collect();
             let mut actual = data;

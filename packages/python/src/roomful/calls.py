@@ -1,4 +1,4 @@
-"""Calls of the HTTP API: what to send, how to read the answer, and when to try again. Shared by both clients."""
+"""Calls of the HTTP API, for both clients: the request, how to read the answer, and when to try again."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ class Settings:
 
     def request(self, call: Call) -> dict[str, Any]:
         """The arguments of httpx."""
-        query = {name: value for name, value in call.query.items() if value is not UNSET and value is not None}
+        query = {
+            name: value for name, value in call.query.items() if value is not UNSET and value is not None
+        }
         timeout = max(self.timeout, call.at_least)
         return {
             "method": call.method,
@@ -180,9 +182,10 @@ class SyncCaller:
     def __init__(
         self, url: str, key: str, *, timeout: float = 10, attempts: int = 4, http: httpx.Client | None = None
     ) -> None:
-        """`url` is the server's address, such as `https://chat.example.com`, and `key` the value of `ROOMFUL_API_KEY`.
+        """`url` is the server's address, such as `https://chat.example.com`. `key` is the value of
+        `ROOMFUL_API_KEY`.
 
-        `timeout` is in seconds for each of the `attempts`. `http` is a client of your own, which you close yourself.
+        `timeout` is in seconds for each of the `attempts`. `http` is a client of your own, which you close.
         Raises `ValueError` for an address without `http://` or `https://`, and for an empty key.
         """
         self._settings = Settings(url, key, timeout, attempts)
@@ -247,11 +250,18 @@ class AsyncCaller:
     """Sends calls with asyncio, and repeats them after transient failures."""
 
     def __init__(
-        self, url: str, key: str, *, timeout: float = 10, attempts: int = 4, http: httpx.AsyncClient | None = None
+        self,
+        url: str,
+        key: str,
+        *,
+        timeout: float = 10,
+        attempts: int = 4,
+        http: httpx.AsyncClient | None = None,
     ) -> None:
-        """`url` is the server's address, such as `https://chat.example.com`, and `key` the value of `ROOMFUL_API_KEY`.
+        """`url` is the server's address, such as `https://chat.example.com`. `key` is the value of
+        `ROOMFUL_API_KEY`.
 
-        `timeout` is in seconds for each of the `attempts`. `http` is a client of your own, which you close yourself.
+        `timeout` is in seconds for each of the `attempts`. `http` is a client of your own, which you close.
         Raises `ValueError` for an address without `http://` or `https://`, and for an empty key.
         """
         self._settings = Settings(url, key, timeout, attempts)

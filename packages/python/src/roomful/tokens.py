@@ -22,11 +22,12 @@ def mint_token(
 ) -> str:
     """Signs a token for a user.
 
-    `secret` is the value of `ROOMFUL_AUTH_SECRET`, at least 32 bytes. `rooms` has patterns of the rooms that the user
-    may enter, such as `"team-*"`; without it, every public room. The role `"moderator"` makes the user a moderator of
-    all their rooms. `avatar` is the URL of a picture. `ttl` is in seconds.
+    `secret` is the value of `ROOMFUL_AUTH_SECRET`, at least 32 bytes. `rooms` has patterns of the rooms that
+    the user may enter, such as `"team-*"`; without it, every public room. The role `"moderator"` makes the
+    user a moderator of all their rooms. `avatar` is the URL of a picture. `ttl` is in seconds.
 
-    Raises `ValueError` for a short secret, a user id that is empty or no string, or a lifetime that is not positive.
+    Raises `ValueError` for a short secret, a user id that is empty or no string, or a lifetime that is not
+    positive.
     """
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"the secret needs at least {MIN_SECRET_BYTES} bytes")

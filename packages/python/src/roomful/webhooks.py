@@ -25,8 +25,8 @@ class Webhook:
 def verify_webhook(secret: str | Sequence[str], headers: Mapping[str, str], body: bytes | str) -> Webhook:
     """Verifies a webhook and returns its content.
 
-    `body` is the raw request body. `secret` is the endpoint's `whsec_…`, or several during a rotation. The names of
-    `headers` may have any case.
+    `body` is the raw request body. `secret` is the endpoint's `whsec_…`, or several during a rotation. The
+    names of `headers` may have any case.
 
     Raises `WebhookError` if no signature matches, the timestamp is more than five minutes off, or the request
     is not a webhook.

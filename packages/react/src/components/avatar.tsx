@@ -22,7 +22,7 @@ function pictureUrl(src: string | null | undefined): string | undefined {
   return url?.startsWith("http") ? url : undefined;
 }
 
-/** A user's picture, with a dot for the status. Without a picture that loads: initials on the user's colour. */
+/** A user's picture, or initials on the user's colour if none loads, with a dot for the status. */
 export function Avatar({ userId, name, src, status, alt }: AvatarProps) {
   const [failed, setFailed] = useState<string>();
   const url = pictureUrl(src);

@@ -51,7 +51,13 @@ export function NotificationBell({ onOpen }: NotificationBellProps) {
         )}
       </button>
       {open && (
-        <div ref={list} className="rf-notices" data-testid="notices" role="group" aria-label={texts.notifications(0)}>
+        <div
+          ref={list}
+          className="rf-notices"
+          data-testid="notices"
+          role="group"
+          aria-label={texts.notifications(0)}
+        >
           <div className="rf-notices-head">
             <strong>{texts.notifications(0)}</strong>
             {unread > 0 && (

@@ -310,7 +310,12 @@ mod tests {
                 let entry = Entry { seq, client_id };
                 let found = check(CASE, &sanction(kind), std::slice::from_ref(&before), &[entry]);
                 assert_eq!(found.len(), count, "{seq}: {found:?}");
-                let is_right = |violation| matches!(violation, &Violation::LoggedAfter { seq: at, marker: 5, .. } if at == seq);
+                let is_right = |violation: &Violation| {
+                    let &Violation::LoggedAfter { seq: at, marker, .. } = violation else {
+                        return false;
+                    };
+                    at == seq && marker == 5
+                };
                 assert!(found.iter().all(is_right), "{found:?}");
             }
         }

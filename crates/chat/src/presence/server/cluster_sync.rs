@@ -87,8 +87,8 @@ impl ClusterSync {
         self.wake.notify_one();
     }
 
-    /// Users went offline on this node, so the `emptied` rooms have no online users here. The caller holds the
-    /// tracker's lock.
+    /// Users went offline on this node, so the `emptied` rooms have no online users here. The caller holds
+    /// the tracker's lock.
     pub(super) fn went_offline(&self, gone: Vec<WentOffline<RoomId>>, emptied: Vec<RoomId>, at: i64) {
         let mut state = self.state.lock();
         for WentOffline { last, .. } in &gone {

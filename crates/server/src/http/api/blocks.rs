@@ -62,8 +62,10 @@ pub(super) async fn list(
 /// Blocks a user for another one, as that one would do.
 #[utoipa::path(put, operation_id = "putBlock", path = "/api/v1/users/{user}/blocks/{blocked}", tag = "users",
     params(
-        ("user" = String, Path, description = "The id of the user who blocks.", min_length = 1, max_length = 128),
-        ("blocked" = String, Path, description = "The id of the blocked user.", min_length = 1, max_length = 128)),
+        ("user" = String, Path, min_length = 1, max_length = 128,
+            description = "The id of the user who blocks."),
+        ("blocked" = String, Path, min_length = 1, max_length = 128,
+            description = "The id of the blocked user.")),
     responses(
         (status = 200, description = "The user was blocked already.", body = Block),
         (status = 201, description = "The block is new.", body = Block), Problems))]
@@ -80,8 +82,10 @@ pub(super) async fn put(
 #[utoipa::path(
     delete, operation_id = "removeBlock", path = "/api/v1/users/{user}/blocks/{blocked}", tag = "users",
     params(
-        ("user" = String, Path, description = "The id of the user who blocked.", min_length = 1, max_length = 128),
-        ("blocked" = String, Path, description = "The id of the blocked user.", min_length = 1, max_length = 128)),
+        ("user" = String, Path, min_length = 1, max_length = 128,
+            description = "The id of the user who blocked."),
+        ("blocked" = String, Path, min_length = 1, max_length = 128,
+            description = "The id of the blocked user.")),
     responses((status = 200, body = Block), Problems))]
 pub(super) async fn remove(
     State(chat): State<ChatServer>,

@@ -4,8 +4,9 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `rooms`, `members`, `memberships`, `messages`, `moderation`, `notifications`, `users`, `blocks`, `reports` | the calls of an app |
-//! | `stats`, `connections`, `hooks`, `explain`, `records`, `settings`, `own_key` | the calls of an operator |
+//! | `rooms`, `members`, `memberships`, `messages`, `moderation` | the calls of an app about rooms |
+//! | `notifications`, `users`, `blocks`, `reports` | the calls of an app about users |
+//! | `stats`, `connections`, `hooks`, `explain`, `records`, `settings`, `own_key` | an operator's calls |
 //! | `key`, `scopes`, `access_log`, `audit` | middleware of every call; `audit` also lists its records |
 //! | `body`, `page` | extractors for input, and cursors of lists |
 

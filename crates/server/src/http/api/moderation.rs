@@ -137,9 +137,12 @@ async fn list(
 /// The calls for one kind of sanction.
 macro_rules! calls {
     ($kind:expr, $in_room:literal, $rooms_user:literal, $all:literal, $user:literal,
-        $list_in:ident $list_in_id:literal $list_in_doc:literal, $put_in:ident $put_in_id:literal $put_in_doc:literal,
-        $delete_in:ident $delete_in_id:literal $delete_in_doc:literal, $list_all:ident $list_all_id:literal $list_all_doc:literal,
-        $put_all:ident $put_all_id:literal $put_all_doc:literal, $delete_all:ident $delete_all_id:literal $delete_all_doc:literal) => {
+        $list_in:ident $list_in_id:literal $list_in_doc:literal,
+        $put_in:ident $put_in_id:literal $put_in_doc:literal,
+        $delete_in:ident $delete_in_id:literal $delete_in_doc:literal,
+        $list_all:ident $list_all_id:literal $list_all_doc:literal,
+        $put_all:ident $put_all_id:literal $put_all_doc:literal,
+        $delete_all:ident $delete_all_id:literal $delete_all_doc:literal) => {
         #[doc = $list_in_doc]
         #[utoipa::path(get, operation_id = $list_in_id, path = $in_room, tag = "moderation",
             params(

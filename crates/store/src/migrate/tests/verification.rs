@@ -110,7 +110,8 @@ fn a_difference_ends_the_migration_and_prevents_serving() {
         ("UPDATE entries SET body = '{}' WHERE seq = 9", "entries"),
         ("DELETE FROM entries WHERE seq = 9", "entries"),
         (
-            "INSERT INTO entries (room_id, seq, kind, at, position, messages, user_id, body) VALUES (99, 1, 0, 0, 0, 0, '', '')",
+            "INSERT INTO entries (room_id, seq, kind, at, position, messages, user_id, body)
+             VALUES (99, 1, 0, 0, 0, 0, '', '')",
             "entries",
         ),
         ("UPDATE rooms SET head = head + 1 WHERE name = 'a'", "rooms"),

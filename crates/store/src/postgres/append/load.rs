@@ -60,7 +60,8 @@ const COUNTS: &str = "SELECT c.room_id, c.seq, c.emoji, c.users
     JOIN reaction_counts c ON c.room_id = t.room_id AND c.seq = t.seq";
 const REACTED: &str = "SELECT r.room_id, r.seq, r.emoji, r.user_id
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) t (room_id, seq, emoji, user_id)
-    JOIN reactions r ON r.room_id = t.room_id AND r.seq = t.seq AND r.emoji = t.emoji AND r.user_id = t.user_id";
+    JOIN reactions r ON r.room_id = t.room_id AND r.seq = t.seq AND r.emoji = t.emoji
+        AND r.user_id = t.user_id";
 
 /// Locks the log and the rooms, and loads what the batch touches. Answers `None`, with the transaction
 /// open, if the log is not as this node left it.

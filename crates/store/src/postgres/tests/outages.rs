@@ -330,7 +330,10 @@ async fn a_database_of_a_newer_version_is_refused() {
     SERVER.sql(name, later).unwrap();
     let refused = crate::open(&database.0, Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("has schema 99, this version supports up to ")),
+        matches!(
+            &refused,
+            Some(StoreError::Setup(text)) if text.contains("has schema 99, this version supports up to ")
+        ),
         "{refused:?}"
     );
 }

@@ -34,7 +34,10 @@ fn tls_verifies_the_name_of_the_server() {
     ] {
         let refused = crate::open(&url, Options::default()).err();
         assert!(
-            matches!(&refused, Some(StoreError::Unavailable(Outage::Connection(text))) if text.contains("certificate")),
+            matches!(
+                &refused,
+                Some(StoreError::Unavailable(Outage::Connection(text))) if text.contains("certificate")
+            ),
             "{url}: {refused:?}"
         );
     }

@@ -26,7 +26,10 @@ async fn servers_upgrade_a_database_of_an_older_version() {
     // Commands other than a server leave it as it is.
     let refused = existing_with(&connector, &later).await.map(drop);
     assert!(
-        matches!(&refused, Err(StoreError::Setup(text)) if text.contains("has schema 1, and this version needs 2")),
+        matches!(
+            &refused,
+            Err(StoreError::Setup(text)) if text.contains("has schema 1, and this version needs 2")
+        ),
         "{refused:?}"
     );
     database.open(Options::default()).close().await;
@@ -41,7 +44,10 @@ async fn servers_upgrade_a_database_of_an_older_version() {
 
     let refused = crate::open(&database.0, Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("has schema 2, this version supports up to 1")),
+        matches!(
+            &refused,
+            Some(StoreError::Setup(text)) if text.contains("has schema 2, this version supports up to 1")
+        ),
         "{refused:?}"
     );
 }

@@ -35,7 +35,8 @@ fn the_database_of_another_program_is_refused_and_unharmed() {
         "CREATE TABLE rooms (name TEXT); INSERT INTO rooms VALUES ('mine')",
         // Another program with the same library for migrations.
         "CREATE TABLE notes (text TEXT);
-         CREATE TABLE refinery_schema_history (version INT4 PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT);
+         CREATE TABLE refinery_schema_history (
+             version INT4 PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT);
          INSERT INTO refinery_schema_history VALUES (1, 'notes', '', '')",
     ] {
         for guest in [false, true] {
@@ -47,7 +48,10 @@ fn the_database_of_another_program_is_refused_and_unharmed() {
             };
             let refused = crate::open(&format!("sqlite:{}", file.path()), options).err();
             assert!(
-                matches!(&refused, Some(StoreError::Setup(text)) if text.contains("the database of another program")),
+                matches!(
+                    &refused,
+                    Some(StoreError::Setup(text)) if text.contains("the database of another program")
+                ),
                 "{tables}: {refused:?}"
             );
             assert_eq!(fs::read(file.path()).unwrap(), before, "{tables}");
@@ -75,7 +79,8 @@ fn a_first_start_that_was_killed_is_repeated() {
     let file = File::new();
     foreign(
         &file,
-        "CREATE TABLE refinery_schema_history (version INT4 PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)",
+        "CREATE TABLE refinery_schema_history (
+             version INT4 PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)",
     );
     crate::open(&format!("sqlite:{}", file.path()), Options::default()).unwrap();
 }

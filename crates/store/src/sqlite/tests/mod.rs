@@ -319,7 +319,10 @@ async fn a_file_of_a_newer_version_is_refused() {
     drop(conn);
     let refused = open(&file.path(), Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("has schema 99, this version supports up to ")),
+        matches!(
+            &refused,
+            Some(StoreError::Setup(text)) if text.contains("has schema 99, this version supports up to ")
+        ),
         "{refused:?}"
     );
 }

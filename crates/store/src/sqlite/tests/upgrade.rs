@@ -22,7 +22,10 @@ async fn a_server_upgrades_a_file_of_an_older_version() {
     // Commands other than a server leave it as it is.
     let refused = existing_with(path, &later).map(drop);
     assert!(
-        matches!(&refused, Err(StoreError::Setup(text)) if text.contains("has schema 1, and this version needs 2")),
+        matches!(
+            &refused,
+            Err(StoreError::Setup(text)) if text.contains("has schema 1, and this version needs 2")
+        ),
         "{refused:?}"
     );
     let before = file.store();
@@ -38,7 +41,10 @@ async fn a_server_upgrades_a_file_of_an_older_version() {
 
     let refused = crate::open(&format!("sqlite:{}", path.display()), crate::Options::default()).err();
     assert!(
-        matches!(&refused, Some(StoreError::Setup(text)) if text.contains("has schema 2, this version supports up to 1")),
+        matches!(
+            &refused,
+            Some(StoreError::Setup(text)) if text.contains("has schema 2, this version supports up to 1")
+        ),
         "{refused:?}"
     );
 }

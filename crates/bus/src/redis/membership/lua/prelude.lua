@@ -3,9 +3,11 @@
 -- KEYS[1] is the prefix of all keys. Its hash tag keeps them on one shard of a Redis Cluster, so that
 -- each script is atomic there too.
 --
---   …:leases          sorted set: member -> expiry of its lease in ms; expired members stay until their entries are taken
+--   …:leases          sorted set: member -> expiry of its lease in ms; expired members stay until a caller
+--                     takes their entries
 --   …:tombstones      sorted set: member -> when its last entry was taken, so that its id cannot start again
---   …:member:<id>     hash: .info, .token, .writes, .left, and each entry as e<key>; one key, so that it is lost as a whole
+--   …:member:<id>     hash: .info, .token, .writes, .left, and each entry as e<key>; one key, so that Redis
+--                     loses all of it or nothing
 --   …:claim:<id>      string: the call of take_expired that works on this expired member
 --   …:lock:<name>     string: the owner of the lock
 --
