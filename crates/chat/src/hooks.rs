@@ -39,7 +39,7 @@ pub struct HookState {
     pub event: HookEvent,
     /// The patterns of its rooms; empty for all rooms.
     pub rooms: Vec<String>,
-    /// Whether an event happens that the hook did not decide about.
+    /// Whether events go through when the hook gave no decision.
     pub allows_on_failure: bool,
     /// Whether its endpoint is asked.
     pub circuit: HookCircuit,

@@ -93,7 +93,7 @@ impl RoomManager {
         };
         let room = self.begin(name, &row);
         if self.topics.is_some() {
-            Self::finish(&room, open().await?.as_ref())?;
+            Self::refresh_head(&room, open().await?.as_ref())?;
         }
         self.give_name(&room);
         Ok(Some(room))
@@ -131,7 +131,7 @@ impl RoomManager {
                 .collect();
             let now = self.store.find_rooms(&asked).await?;
             for ((_, room), now) in opened.iter().zip(now) {
-                Self::finish(room, now.as_ref())?;
+                Self::refresh_head(room, now.as_ref())?;
             }
         }
         for (at, room) in opened {
@@ -142,14 +142,14 @@ impl RoomManager {
     }
 
     /// Puts a room into memory, not to be found by its name yet. If other nodes write, too, the bus brings
-    /// new entries from here on: the row must be read again, see [`Self::finish`].
+    /// new entries from here on: the row must be read again, see [`Self::refresh_head`].
     fn begin(self: &Arc<Self>, name: &RoomName, row: &RoomRow) -> RoomRef {
         let mut room = Room::new(name.clone(), row);
         room.topic = self.topics.as_ref().map(|topics| topics.subscribe_room(room.id));
         self.insert(room)
     }
 
-    fn finish(room: &Room, now: Option<&RoomRow>) -> Result<(), ChatError> {
+    fn refresh_head(room: &Room, now: Option<&RoomRow>) -> Result<(), ChatError> {
         // A room of another epoch: the log was restored meanwhile.
         let same = |now: &&RoomRow| now.id == room.id && *now.epoch == *room.epoch;
         let Some(now) = now.filter(same) else {

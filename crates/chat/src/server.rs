@@ -336,7 +336,7 @@ impl App {
 
     fn start_alarms(self: &Arc<Self>) {
         self.presence.start_alarm();
-        self.presence.start_delivery();
+        self.presence.start_reports();
         self.typing.start_alarm();
         self.notifications.start_saving();
         self.unread.start_alarm();

@@ -21,7 +21,7 @@ pub struct Stats {
     pub connections: usize,
     /// Users who are online, each counted once for all devices.
     pub users: usize,
-    /// Rooms in memory: those with subscribers.
+    /// Rooms in memory: those that a subscriber, a handler or a queued write holds.
     pub rooms: usize,
     /// Messages since the start.
     pub messages: Messages,

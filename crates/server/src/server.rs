@@ -1,5 +1,5 @@
-//! The wiring of the process: start-up top-down (probes, store, transport, chat, page), shutdown in
-//! reverse.
+//! The wiring of the process: start-up top-down (probes, store, transport, chat, page), and shutdown from the
+//! clients to the store.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

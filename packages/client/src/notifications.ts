@@ -60,7 +60,10 @@ export class Notifications extends ObservableStore<NotificationsSnapshot> {
     this.patch({ notifications, unread });
   }
 
-  /** A live notification, or a missed one after a connect. A known one changes nothing. @internal */
+  /**
+   * A live notification, or a missed one after a connect. True if it is new; a known one changes nothing.
+   * @internal
+   */
   received(notification: Notification): boolean {
     for (const arrived of this.#arrived) arrived.push(notification);
     return this.#add(notification);

@@ -87,13 +87,13 @@ export class Room extends ObservableStore<RoomSnapshot> {
   /** Resolves once the cached messages are in the snapshot. @internal */
   readonly restored: Promise<void>;
   #membershipChanged = false;
-  #marksTimer: ReturnType<typeof setTimeout> | undefined;
-  #wanted = 0;
+  #showMarksTimer: ReturnType<typeof setTimeout> | undefined;
+  #views = 0;
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
   #unsubscribing: Promise<unknown> | undefined;
   #catchingUp: Promise<void> | undefined;
   #loadingOlder: Promise<void> | undefined;
-  #markTimer: ReturnType<typeof setTimeout> | undefined;
+  #sendMarkTimer: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #membersTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -139,7 +139,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** True while a view wants the room, and until its subscription ends after the last view. @internal */
   get wanted(): boolean {
-    return this.#wanted > 0 || this.#releaseTimer !== undefined;
+    return this.#views > 0 || this.#releaseTimer !== undefined;
   }
 
   /** True while a view waits to be in the room, unless the server has refused it. @internal */
@@ -163,7 +163,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
    * `release`.
    */
   async join(): Promise<void> {
-    this.#wanted += 1;
+    this.#views += 1;
     clearTimeout(this.#releaseTimer);
     this.#releaseTimer = undefined;
     this.#tryAgain();
@@ -174,8 +174,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** Closes a view. The last one ends the subscription; the membership stays. */
   release(): void {
-    this.#wanted = Math.max(0, this.#wanted - 1);
-    if (this.#wanted > 0) return;
+    this.#views = Math.max(0, this.#views - 1);
+    if (this.#views > 0) return;
     clearTimeout(this.#releaseTimer);
     this.#releaseTimer = setTimeout(() => this.#unsubscribe(), LINGER);
   }
@@ -228,7 +228,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   markRead(seq = this.#log.upTo): void {
     if (seq <= Math.max(this.#readTo, this.getSnapshot().readSeq)) return;
     this.#readTo = seq;
-    this.#markTimer ??= setTimeout(() => void this.#sendMark(), COALESCE);
+    this.#sendMarkTimer ??= setTimeout(() => void this.#sendMark(), COALESCE);
   }
 
   /** Tells the others that the user is typing. Call it on every key press. */
@@ -412,8 +412,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
       void this.#recount();
     }
     if (!this.#members.mark(userId, seq)) return;
-    this.#marksTimer ??= setTimeout(() => {
-      this.#marksTimer = undefined;
+    this.#showMarksTimer ??= setTimeout(() => {
+      this.#showMarksTimer = undefined;
       this.#publishMembers();
     }, COALESCE);
   }
@@ -433,8 +433,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   /** Ends all timers and stores the messages. @internal */
   close(): void {
     const timers = [
-      this.#markTimer,
-      this.#marksTimer,
+      this.#sendMarkTimer,
+      this.#showMarksTimer,
       this.#membersTimer,
       this.#retryTimer,
       this.#recountTimer,
@@ -485,7 +485,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   #unsubscribe(): void {
     this.#releaseTimer = undefined;
-    if (this.#wanted > 0) return;
+    if (this.#views > 0) return;
     if (this.#needsMembership()) {
       this.#releaseTimer = setTimeout(() => this.#unsubscribe(), LINGER);
       return;
@@ -650,7 +650,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   async #sendMark(): Promise<void> {
-    this.#markTimer = undefined;
+    this.#sendMarkTimer = undefined;
     const laws = this.#log.laws.takeReport();
     try {
       const mark = { room: this.name, seq: this.#readTo, ...(laws && { laws }) };

@@ -78,7 +78,7 @@ pub(crate) enum Control {
     },
 }
 
-/// The entry of a command from `node`.
+/// The entry of a command. `node` names the node, or in a cluster its incarnation.
 ///
 /// # Errors
 /// `internal` if it cannot be encoded.

@@ -120,8 +120,8 @@ impl<'a> PageView<'a> {
                 }
                 Some(Event::Change(kind, mut change)) => {
                     if kind == ChangeKind::Reaction {
-                        let is_own_incarnation = |reader: &UserId| *change.user_id == **reader;
-                        change.mine = context.reader.as_ref().map(is_own_incarnation);
+                        let is_readers = |reader: &UserId| *change.user_id == **reader;
+                        change.mine = context.reader.as_ref().map(is_readers);
                     }
                     changes.push(LoggedChange { kind, change });
                 }

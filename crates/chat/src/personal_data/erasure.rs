@@ -103,12 +103,12 @@ async fn resume_all(app: &Arc<App>) -> Result<bool, ChatError> {
             owner: new_run(app),
             ..pending.clone()
         };
-        let is_own_incarnation = has_ended(app, &pending.owner).await?
+        let taken_over = has_ended(app, &pending.owner).await?
             && app
                 .store
                 .take_over_erasure(&erasure.user_id, &pending.owner, &erasure.owner)
                 .await?;
-        if !is_own_incarnation {
+        if !taken_over {
             all_done = false;
             continue;
         }

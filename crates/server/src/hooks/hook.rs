@@ -1,4 +1,4 @@
-//! One hook: its requests, their bounds, and its verdict without an answer.
+//! One hook: its requests, their bounds, and what it decides if the endpoint does not answer.
 
 use std::time::Duration;
 
@@ -139,10 +139,10 @@ impl Hook {
         }
     }
 
-    fn undecided(&self, refused: Verdict) -> Verdict {
+    fn undecided(&self, on_refuse: Verdict) -> Verdict {
         match self.on_failure {
             OnFailure::Allow => Verdict::Allow,
-            OnFailure::Refuse => refused,
+            OnFailure::Refuse => on_refuse,
         }
     }
 

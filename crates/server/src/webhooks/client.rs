@@ -18,7 +18,8 @@ use crate::{
     outbox::causes,
 };
 
-/// The largest response body to read, unless it may repeat what a user has sent.
+/// The most bytes read of a webhook's answer. A hook sets a larger limit, since its answer may repeat the
+/// user's text.
 pub(crate) const RESPONSE_BYTES: usize = 64 << 10;
 /// How long an idle connection is kept.
 const IDLE_FOR: Duration = Duration::from_secs(30);

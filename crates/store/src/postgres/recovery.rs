@@ -98,9 +98,9 @@ impl Sessions for PostgresStore {
 
     async fn heartbeat(&self, at: i64, lost_before: i64) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let heartbeat_pool = self.checked(shared.heartbeat_pool.get().await)?;
-        self.checked(nodes::alive(&heartbeat_pool, shared.log_state.node(), at).await)?;
-        drop(heartbeat_pool);
+        let conn = self.checked(shared.heartbeat_pool.get().await)?;
+        self.checked(nodes::alive(&conn, shared.log_state.node(), at).await)?;
+        drop(conn);
         let conn = self.conn().await?;
         self.checked(sessions::forget(&conn, lost_before, shared.options.node_timeout).await)
     }

@@ -105,7 +105,7 @@ pub(crate) fn open(path: &str, options: Options) -> Result<SqliteStore, StoreErr
         None
     } else {
         let generation = generation::begin(&mut conn, path, false)?;
-        compaction::make_up(&conn, path, options.compact_up_to);
+        compaction::compact_if_due(&conn, path, options.compact_up_to);
         Some(generation.watermark)
     };
     let crate::LogHead { epoch, position } =

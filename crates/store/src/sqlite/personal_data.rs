@@ -160,7 +160,7 @@ impl Write for End {
         batch.erased = true;
         let Erasure { user_id, owner, .. } = &self.0;
         let ended = batch.conn.prepare_cached(END)?.execute([user_id, owner])?;
-        compaction::is_due_from_now(batch.conn)?;
+        compaction::note_due(batch.conn)?;
         Ok(if ended == 1 { Ok(()) } else { Err(Outage::Fenced) })
     }
 }

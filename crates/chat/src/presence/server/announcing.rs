@@ -54,7 +54,7 @@ impl PresenceServer {
         self.recipients.send(user, ONLINE, &event, recipients);
     }
 
-    /// The rooms whose sockets know the user: those that they are online in here or on other nodes.
+    /// The rooms in which the user is online, here or on other nodes. Their sockets know the user.
     pub(super) fn known_rooms(&self, user: &UserId, tracker: &PresenceTracker<RoomId>) -> Vec<RoomId> {
         let mut rooms = tracker.rooms_of(user).to_vec();
         if let Some(sync) = &self.sync {

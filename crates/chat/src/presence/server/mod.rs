@@ -127,7 +127,7 @@ impl PresenceServer {
     }
 
     /// Starts the tasks that report lost users and undelivered messages to the outbox.
-    pub(crate) fn start_delivery(self: &Arc<Self>) {
+    pub(crate) fn start_reports(self: &Arc<Self>) {
         if self.store.outbox().is_none() {
             return;
         }

@@ -116,8 +116,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         }
     }
 
-    /// A session of `user` ends, at `wall_now` for others and at `now` in monotonic time. After the last one
-    /// the grace begins.
+    /// A session of `user` ends. After the last one the grace begins, at `now` in monotonic time. `wall_now` is
+    /// the last-seen time that others get.
     pub fn disconnect(&mut self, user: &UserId, wall_now: i64, now: i64) {
         let Some(entry) = self.users.get_mut(user) else {
             return;
@@ -136,8 +136,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         }
     }
 
-    /// The server ends all sessions of `user` for good, at `wall_at` for others. The user goes offline with
-    /// the last of them, or now if only the grace is left.
+    /// The server ends all sessions of `user` for good. The user goes offline with the last of them, or now if
+    /// only the grace is left. `wall_at` is the last-seen time that others get.
     pub fn dismiss(&mut self, user: &UserId, wall_at: i64, now: i64) {
         let Some(entry) = self.users.get_mut(user) else {
             return;
@@ -241,7 +241,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             .is_some_and(|room_users| room_users.users.contains(user))
     }
 
-    /// Up to `limit` of the users who show in `room`, in the order in which they came.
+    /// Up to `limit` of the users who show in `room`, in no particular order.
     pub fn showing_in(&self, room: R, limit: usize) -> Vec<OnlineEntry> {
         let entries = self.everyone_in(room).filter_map(|user| self.entry(user));
         entries.filter(|entry| entry.choice.shows()).take(limit).collect()
@@ -254,7 +254,7 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
             .map_or(0, |room_users| room_users.users.len() - room_users.hidden)
     }
 
-    /// All users who are online in `room`, whether or not they show, in the order in which they came.
+    /// All users who are online in `room`, whether or not they show, in no particular order.
     pub fn everyone_in(&self, room: R) -> impl Iterator<Item = &UserId> {
         self.rooms
             .get(&room)

@@ -71,13 +71,17 @@ pub(super) async fn report(
     let mut reported = 0;
     for report in reports {
         conn.begin().await?;
-        reported += one(conn, report, options).await?;
+        reported += report_one(conn, report, options).await?;
         conn.commit().await?;
     }
     Ok(reported)
 }
 
-async fn one(conn: &Conn, report: &UndeliveredReport, options: &OutboxOptions) -> Result<u64, Failure> {
+async fn report_one(
+    conn: &Conn,
+    report: &UndeliveredReport,
+    options: &OutboxOptions,
+) -> Result<u64, Failure> {
     // Locked, so that no other node reports the same message meanwhile.
     const CHECK: &str = "SELECT is_last FROM delivery_checks WHERE room_id = $1 AND seq = $2 FOR UPDATE";
     const DONE: &str = "DELETE FROM delivery_checks WHERE room_id = $1 AND seq = $2";
