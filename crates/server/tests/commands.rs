@@ -249,9 +249,10 @@ type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
 #[test]
 fn usage_errors_get_a_one_line_error_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
-    let rows: [Row<'_>; 7] = [
+    let rows: [Row<'_>; 8] = [
         (&["token", "--user", "bob", "--ttl", "banana"], &[]),
         (&["token", "--user", "bob", "--ttl", "0s"], &[]),
+        (&["token", "--user", "bob", "--ttl", "400d"], &[]),
         (&["token"], &[]),
         (&["serve", "--nonsense"], &[]),
         (&["serve"], &[("ROOMFUL_DATA", "/proc/nowhere")]),

@@ -102,7 +102,7 @@ async fn check_reply(app: &App, room: &Room, draft: &Draft) -> Result<(), ChatEr
         .catch_up_to(room, draft.reply_to.unwrap_or_default())
         .await?;
     if let Some(seq) = draft.reply_to.filter(|seq| *seq > room.head()) {
-        let message = format!("chat:send_message: replyTo {seq} must be the seq of a message in this room");
+        let message = format!("replyTo {seq} must be the seq of a message in this room");
         return Err(ChatError::InvalidRequest(message));
     }
     Ok(())

@@ -9,7 +9,8 @@ use crate::{
 /// `chat:typing_start`.
 pub(crate) fn start(context: &Context, ask: &InRoom) -> Result<Nothing, ChatError> {
     // Typing requires a subscription and ends with it.
-    let room = context.me.joined(&ask.room).ok_or(ChatError::Forbidden)?;
+    let not_joined = ChatError::NotYours("join the room on this connection first: typing ends with it");
+    let room = context.me.joined(&ask.room).ok_or(not_joined)?;
     context
         .app
         .typing

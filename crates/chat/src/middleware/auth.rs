@@ -449,6 +449,8 @@ fn read_name(claim: Option<&Value>) -> Result<Option<Arc<str>>, ChatError> {
 fn read_avatar(claim: Option<&Value>) -> Result<Option<Arc<str>>, ChatError> {
     match claim {
         None | Some(Value::Null) => Ok(None),
+        // Backends without a picture send an empty text.
+        Some(Value::String(url)) if url.is_empty() => Ok(None),
         Some(Value::String(url)) if check_avatar(url).is_ok() => Ok(Some(Arc::from(url.as_str()))),
         Some(_) => Err(ChatError::Unauthorized(
             "the token's avatar must be a URL of at most 2,048 characters, and no script",

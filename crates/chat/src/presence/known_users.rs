@@ -20,6 +20,9 @@ pub(super) struct KnownUsers(HashMap<UserId, Known>);
 struct Known {
     /// The rooms of this node in which the user shows on other nodes.
     rooms: Vec<RoomId>,
+    /// More rooms of this node whose clients know the user, although no list has the user there any more or
+    /// yet. The next change must reach them, and an entry that comes late must not repeat what they know.
+    told_rooms: ToldRooms,
     /// Whether clients here are subscribed to the user.
     is_watched: bool,
     /// Whether the user is online here, or their departure from here is not announced yet. While online here,
@@ -29,9 +32,16 @@ struct Known {
     told: Option<Choice>,
 }
 
+/// Rooms, each with whether it was added since the last call of [`KnownUsers::tidy`].
+type ToldRooms = HashMap<RoomId, bool>;
+
 impl Known {
+    fn tell_in(&mut self, rooms: &[RoomId]) {
+        self.told_rooms.extend(rooms.iter().map(|room| (*room, true)));
+    }
+
     fn is_idle(&self) -> bool {
-        self.rooms.is_empty() && !self.is_watched && !self.is_here
+        self.rooms.is_empty() && self.told_rooms.is_empty() && !self.is_watched && !self.is_here
     }
 }
 
@@ -43,11 +53,31 @@ impl KnownUsers {
         self.0.entry(Arc::clone(user)).or_default().rooms.push(room);
     }
 
-    /// The user no longer shows in the room on other nodes.
+    /// No list of another node has the user in the room any more. That may be so for a moment only, while the
+    /// user moves from one connection to another.
     pub(super) fn leaves(&mut self, user: &str, room: RoomId) {
+        if let Some(known) = self.0.get_mut(user)
+            && let Some(at) = known.rooms.iter().position(|known| *known == room)
+        {
+            known.rooms.swap_remove(at);
+            if known.told.is_some() {
+                known.tell_in(&[room]);
+            }
+        }
+    }
+
+    /// The user is no member of the room any more, so its clients get no further changes.
+    pub(super) fn is_removed(&mut self, user: &str, room: RoomId) {
         if let Some(known) = self.0.get_mut(user) {
             known.rooms.retain(|known| *known != room);
+            known.told_rooms.remove(&room);
         }
+    }
+
+    /// Whether the lists have had the user in the room since they last became a member.
+    pub(super) fn is_in(&self, user: &str, room: RoomId) -> bool {
+        let known = self.0.get(user);
+        known.is_some_and(|known| known.rooms.contains(&room))
     }
 
     /// The first read of the room's lists has the user, and the client that asks gets to know it. Returns
@@ -62,9 +92,19 @@ impl KnownUsers {
         known.is_watched && !known.is_here && known.told.is_none()
     }
 
-    /// The rooms in which the user shows on other nodes.
-    pub(super) fn rooms_of(&self, user: &str) -> &[RoomId] {
-        self.0.get(user).map_or(&[], |known| &known.rooms)
+    /// The rooms of this node whose clients know the user, without those in which the user is online here.
+    pub(super) fn rooms_of(&self, user: &str) -> impl Iterator<Item = RoomId> {
+        let known = self.0.get(user);
+        known
+            .into_iter()
+            .flat_map(|known| known.rooms.iter().chain(known.told_rooms.keys()))
+            .copied()
+    }
+
+    /// Whether clients in the room know the user, although no list has had them there.
+    pub(super) fn is_told(&self, user: &str, room: RoomId) -> bool {
+        let known = self.0.get(user);
+        known.is_some_and(|known| known.told_rooms.contains_key(&room))
     }
 
     // ---- subscriptions
@@ -95,19 +135,35 @@ impl KnownUsers {
 
     // ---- users of this node
 
-    /// The user comes online here. Returns their earlier status.
-    pub(super) fn arrive(&mut self, user: &UserId) -> Option<Choice> {
+    /// The user comes online here and shows as `now`. Returns their earlier status.
+    pub(super) fn arrive(&mut self, user: &UserId, now: Option<&Choice>) -> Option<Choice> {
         let known = self.0.entry(Arc::clone(user)).or_default();
         if known.is_idle() {
             known.told = None;
         }
         known.is_here = true;
+        // The lists may change before the user enters the rooms here.
+        match now {
+            Some(_) => known.tell_in(&known.rooms.clone()),
+            None => known.told_rooms.clear(),
+        }
         known.told.take()
     }
 
-    /// The user is not online here any more, where they showed as this.
-    pub(super) fn depart(&mut self, user: &str, choice: Option<Choice>) {
+    /// The user is about to be announced as hidden.
+    pub(super) fn hides(&mut self, user: &str) {
         if let Some(known) = self.0.get_mut(user) {
+            known.told_rooms.clear();
+        }
+    }
+
+    /// The user is not online here any more, where they showed as this in these rooms.
+    pub(super) fn depart(&mut self, user: &str, choice: Option<Choice>, rooms: &[RoomId]) {
+        if let Some(known) = self.0.get_mut(user) {
+            match choice {
+                Some(_) => known.tell_in(rooms),
+                None => known.told_rooms.clear(),
+            }
             known.told = choice;
         }
     }
@@ -139,14 +195,22 @@ impl KnownUsers {
         std::mem::replace(&mut known.told, choice)
     }
 
-    /// Forgets the users whom no client here can know any more.
-    pub(super) fn forget_idle(&mut self) {
-        self.0.retain(|_, known| !known.is_idle());
+    /// Forgets the users whom no client here can know any more, and rooms whose clients were told of a user if
+    /// no list has had the user there from one call to the next.
+    pub(super) fn tidy(&mut self) {
+        self.0.retain(|_, known| {
+            if !known.is_here {
+                known.told_rooms.retain(|_, is_new| std::mem::take(is_new));
+            }
+            !known.is_idle()
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use roomful_store::ChosenStatus;
 
@@ -182,17 +246,58 @@ mod tests {
     fn a_departure_goes_on_with_what_the_user_showed_as_here() {
         let mut known = KnownUsers::default();
         let user = UserId::from("a");
-        assert_eq!(known.arrive(&user), None);
-        known.depart("a", Some(busy()));
-        known.forget_idle();
+        assert_eq!(known.arrive(&user, Some(&busy())), None);
+        known.depart("a", Some(busy()), &[1]);
+        known.tidy();
         assert!(known.shows("a", &busy()));
         assert!(known.is_here("a"), "nobody has been told");
         known.departed("a");
         assert!(!known.is_here("a"));
         assert_eq!(known.tell("a", None), Some(busy()));
-        known.forget_idle();
+        known.hides("a");
+        known.tidy();
         assert_eq!(known.tell("a", Some(busy())), None, "forgotten");
-        assert_eq!(known.arrive(&user), None);
+        assert_eq!(known.arrive(&user, None), None);
+    }
+
+    #[test]
+    fn clients_in_rooms_know_a_user_between_the_lists_of_nodes() {
+        let rooms_of = |known: &KnownUsers| known.rooms_of("a").collect::<HashSet<_>>();
+        let mut known = KnownUsers::default();
+        let user = UserId::from("a");
+        known.enters(&user, 1);
+        known.arrive(&user, Some(&busy()));
+        known.leaves("a", 1);
+        assert!(
+            known.is_told("a", 1),
+            "the list went before the user entered the room here"
+        );
+        known.depart("a", Some(busy()), &[2, 3]);
+        known.departed("a");
+        known.is_removed("a", 3);
+        known.tidy();
+        assert_eq!(rooms_of(&known), HashSet::from([1, 2]), "lists may still come");
+        known.tidy();
+        assert!(rooms_of(&known).is_empty(), "no list has come");
+
+        known.arrive(&user, Some(&busy()));
+        known.depart("a", Some(busy()), &[1]);
+        known.hides("a");
+        assert!(!known.is_told("a", 1), "a hidden user is known to nobody");
+    }
+
+    #[test]
+    fn a_list_without_a_user_who_is_back_at_once_changes_nothing_for_clients() {
+        let mut known = KnownUsers::default();
+        known.enters(&"a".into(), 1);
+        known.tell("a", Some(busy()));
+        known.leaves("a", 1);
+        assert!(known.is_told("a", 1));
+        known.enters(&"a".into(), 1);
+        known.is_removed("a", 1);
+        assert!(!known.is_in("a", 1) && !known.is_told("a", 1));
+        known.leaves("a", 1);
+        assert!(!known.is_told("a", 1), "the list is late, not the user");
     }
 
     #[test]
@@ -203,6 +308,6 @@ mod tests {
         known.watch("a".into(), None);
         assert!(!known.shows("a", &busy()));
         assert!(known.is_watched("a"));
-        assert_eq!(known.rooms_of("a"), [] as [RoomId; 0]);
+        assert_eq!(known.rooms_of("a").count(), 0);
     }
 }

@@ -41,6 +41,12 @@ pub(super) fn run(config: &Config, flags: TokenFlags) -> Result<ExitCode, Failur
     if flags.ttl.0.is_zero() {
         return Err(Failure::Usage("--ttl: must be at least one second".to_owned()));
     }
+    let longest = config.auth.max_token_lifetime;
+    if flags.ttl.0 > longest.0 {
+        return Err(Failure::Usage(format!(
+            "--ttl: must be at most auth.max_token_lifetime, which is {longest:?}; the server refuses longer ones"
+        )));
+    }
     let (keys, generated) = Keys::read_or_generate(config)?;
     if generated == Generated::Yes {
         print_notice(&format!(

@@ -28,7 +28,8 @@ pub(super) struct Found<'a> {
     pub(super) shown: Option<Choice>,
     /// The rooms that list the user now and did not before.
     pub(super) came: &'a [RoomId],
-    /// The rooms that listed the user before and do not now.
+    /// The rooms that listed the user before and do not now: they learn that the user is offline. A user who is
+    /// online comes to their rooms, which tells them.
     pub(super) went: &'a [RoomId],
     /// The time for `presence:offline`.
     pub(super) last_seen: i64,
@@ -111,7 +112,11 @@ impl PresenceServer {
                 now: Some(choice),
             } => {
                 let new = came.iter().copied();
-                let new: Vec<_> = new.filter(|room| !tracker.is_in(user, *room)).collect();
+                let state = sync.state.lock();
+                let new: Vec<_> = new
+                    .filter(|room| !tracker.is_in(user, *room) && !state.known.is_told(user, *room))
+                    .collect();
+                drop(state);
                 rooms.retain(|room| !new.contains(room));
                 let newcomers = self.newcomers_in(user, &new, &rooms);
                 self.send_online(user, choice, newcomers.values().cloned());
@@ -122,7 +127,11 @@ impl PresenceServer {
         if shift.before == shift.now {
             return;
         }
-        rooms.extend(came.iter().chain(went));
+        rooms.extend(came);
+        if shift.now.is_none() {
+            rooms.extend(went);
+            sync.state.lock().known.hides(user);
+        }
         let mut others = self.recipients.others(user, &rooms);
         others.retain(|id, _| !newcomers.contains_key(id));
         self.send_shift(user, &shift, last_seen, others);

@@ -91,8 +91,10 @@ impl ClusterSync {
     /// the tracker's lock.
     pub(super) fn went_offline(&self, gone: Vec<WentOffline<RoomId>>, emptied: Vec<RoomId>, at: i64) {
         let mut state = self.state.lock();
-        for WentOffline { last, .. } in &gone {
-            state.known.depart(&last.user, last.choice.visible().cloned());
+        for WentOffline { last, rooms } in &gone {
+            state
+                .known
+                .depart(&last.user, last.choice.visible().cloned(), rooms);
         }
         state.push_departure(Departure { gone, emptied, at });
         drop(state);

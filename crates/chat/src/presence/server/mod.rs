@@ -223,25 +223,23 @@ impl PresenceServer {
     /// The user came online here. Tells the sockets that are subscribed to them, or know them from another
     /// node, if they show as something else now.
     fn announce_arrival(&self, user: &UserId, tracker: &PresenceTracker<RoomId>) {
+        let now = tracker.choice(user).and_then(Choice::visible).cloned();
+        let known_rooms = self.known_rooms(user, tracker);
         let sync = self.sync.as_ref();
-        let shift = Shift {
-            before: sync.and_then(|sync| sync.state.lock().known.arrive(user)),
-            now: tracker.choice(user).and_then(Choice::visible).cloned(),
-        };
-        let others = self.recipients.others(user, &self.known_rooms(user, tracker));
+        let before = sync.and_then(|sync| sync.state.lock().known.arrive(user, now.as_ref()));
+        let others = self.recipients.others(user, &known_rooms);
+        let shift = Shift { before, now };
         self.send_shift(user, &shift, self.clock.now_ms(), others);
     }
 
-    /// The user is online in all their rooms. Sockets that know it from another node are not told again.
+    /// The user is online in all their rooms. Sockets that know it already are not told again.
     fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
         let mut tracker = self.tracker.lock();
-        let mut new: Vec<_> = rooms.filter(|room| tracker.enter(user, *room)).collect();
+        let known = self.known_rooms(user, &tracker);
+        let new: Vec<_> = rooms.filter(|room| tracker.enter(user, *room)).collect();
         self.changed(user, &new);
-        new.retain(|room| !self.shows_on_other_node(user, *room));
-        let watchers = self.recipients.watchers_of(user);
-        let mut others_there = self.recipients.in_rooms(user, &new);
-        others_there.retain(|id, _| !watchers.contains_key(id));
-        self.announce(user, &tracker, others_there.into_values());
+        let newcomers = self.newcomers_in(user, &new, &known);
+        self.announce(user, &tracker, newcomers.into_values());
     }
 
     /// A session of the user has ended.

@@ -71,12 +71,6 @@ impl PresenceServer {
         (listed, more)
     }
 
-    /// Whether the room's sockets know from another node that the user is online.
-    pub(super) fn shows_on_other_node(&self, user: &UserId, room: RoomId) -> bool {
-        let state = self.sync.as_ref().map(|sync| sync.state.lock());
-        state.is_some_and(|state| state.shown(room, user).is_some())
-    }
-
     /// What users show as on other nodes, and since when they are hidden; in the order of `users`.
     ///
     /// # Errors

@@ -14,9 +14,6 @@ impl PresenceServer {
             return;
         }
         self.changed(user, &[room]);
-        if self.shows_on_other_node(user, room) {
-            return;
-        }
         let newcomers = self.newcomers_in(user, &[room], &known);
         self.announce(user, &tracker, newcomers.into_values());
     }
@@ -27,6 +24,9 @@ impl PresenceServer {
         let before = tracker.count_in(room);
         let was_in = tracker.leave(user, room);
         self.changed(user, &[room]);
+        if let Some(sync) = &self.sync {
+            sync.state.lock().known.is_removed(user, room);
+        }
         if before > 0 && tracker.count_in(room) == 0 {
             let now = self.clock.now_ms();
             if let Some(sync) = &self.sync {

@@ -51,6 +51,7 @@ impl PresenceServer {
                 },
                 seen_at,
             };
+            self.put_choice(sync, user, &choice, seen_at).await;
             sync.cluster.command(&chose).await?;
         }
         Ok(self.apply_choice(user, &choice, seen_at, Some(socket)))
@@ -77,6 +78,9 @@ impl PresenceServer {
         };
         let others = self.recipients.others(user, &self.known_rooms(user, tracker));
         let recipients = others.len();
+        if let Some(sync) = self.sync.as_ref().filter(|_| shift.now.is_none()) {
+            sync.state.lock().known.hides(user);
+        }
         self.send_shift(user, &shift, seen_at, others);
         let devices = self.recipients.other_devices(user, on);
         self.recipients.send(user, STATUS, &news, devices);

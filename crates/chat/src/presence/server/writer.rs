@@ -18,13 +18,13 @@ use crate::{
     presence::{
         change_index,
         cluster_presence::{Departure, NodePresence},
-        tracker::{OnlineEntry, WentOffline},
+        tracker::{Choice, OnlineEntry, WentOffline},
     },
     types::{Shown, UserId},
 };
 
-/// How long a connecting client waits for the registry to tell whether its user is on another node.
-const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a client waits for the registry when it connects or chooses a status.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whether users who left this node are online on others.
 enum OtherNodes {
@@ -72,6 +72,21 @@ impl PresenceServer {
         Ok(decode(&others))
     }
 
+    /// Puts the user's entry with the status that they are about to show as. So a node that learns of it in
+    /// another way never finds an older one in the registry. If that fails, the task puts the entry later. The
+    /// caller holds the lock for the user's choices.
+    pub(super) async fn put_choice(&self, sync: &ClusterSync, user: &UserId, choice: &Choice, seen_at: i64) {
+        let Some(mut entry) = self.tracker.lock().entry(user) else {
+            return;
+        };
+        entry.hidden_since = (!choice.shows()).then_some(seen_at);
+        entry.choice = choice.clone();
+        let (key, entry) = (user_key(user), self.on_this_node(entry));
+        if let Ok(Ok(_)) = timeout(PATIENCE, sync.cluster.put(&key, &entry)).await {
+            sync.cluster.publish_user_presence(user);
+        }
+    }
+
     fn on_this_node(&self, entry: OnlineEntry) -> UserOnNode {
         UserOnNode {
             devices: self.devices(&entry.user),
@@ -88,7 +103,7 @@ impl PresenceServer {
     /// false if the registry does not tell in time.
     pub(super) async fn is_on_other_node(&self, user: &UserId) -> bool {
         let Some(sync) = &self.sync else { return false };
-        let others = timeout(CONNECT_PATIENCE, async {
+        let others = timeout(PATIENCE, async {
             let _one_change = self.choices.lock(user).await;
             self.put_user(sync, user).await
         });
@@ -171,7 +186,6 @@ impl PresenceServer {
         }
         let found = Found {
             shown: visible(&others),
-            went: &gone.rooms,
             last_seen: gone.last.last_seen(at),
             ..Found::default()
         };
