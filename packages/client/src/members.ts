@@ -6,15 +6,20 @@ export class MemberList {
   #online: readonly Presence[] = [];
   /** Members by id. */
   readonly #listed = new Map<string, Member>();
+  #more = false;
 
   setOnline(users: readonly Presence[]): void {
     this.#online = users;
   }
 
-  /** Replaces the listed members. A live mark may be newer than the page, and stays. */
-  setListed(members: readonly Member[]): void {
+  /**
+   * Replaces the listed members; `more` says that the room has members beside them. A live mark may be newer
+   * than the page, and stays.
+   */
+  setListed(members: readonly Member[], more: boolean): void {
     const before = new Map(this.#listed);
     this.#listed.clear();
+    this.#more = more;
     for (const member of members) {
       const readSeq = Math.max(member.readSeq ?? 0, before.get(member.userId)?.readSeq ?? 0);
       this.#listed.set(member.userId, { ...member, readSeq });
@@ -42,11 +47,17 @@ export class MemberList {
   clear(): void {
     this.#online = [];
     this.#listed.clear();
+    this.#more = false;
   }
 
   /** The role of a user, or undefined if the list does not have them. */
   roleOf(userId: string): Role | undefined {
     return this.#listed.get(userId)?.role;
+  }
+
+  /** True if the room has members beside the known ones. */
+  get more(): boolean {
+    return this.#more;
   }
 
   /** All known members, those who are online first. */

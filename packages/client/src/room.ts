@@ -114,6 +114,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
       hasNewer: false,
       loading: false,
       members: [],
+      moreMembers: false,
       restrictions: UNRESTRICTED,
       typing: [],
       readSeq: 0,
@@ -338,6 +339,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#publish({
       joined: false,
       members: [],
+      moreMembers: false,
       readSeq: 0,
       unread: 0,
       mentions: 0,
@@ -672,7 +674,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
         fetchAll ? this.#options.request("chat:get_members", { room, limit: MEMBERS_PAGE }) : undefined,
       ]);
       this.#members.setOnline(users);
-      if (page) this.#members.setListed(page.members as readonly Member[]);
+      if (page) this.#members.setListed(page.members as readonly Member[], page.next !== undefined);
       this.#publishMembers();
     } catch {
       // The next change of presence fetches the list again.
@@ -689,7 +691,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
     const me = this.#options.userId();
     const listed = me === undefined ? undefined : this.#members.roleOf(me);
     const role = listed !== "owner" && this.#options.moderator() ? "moderator" : listed;
-    this.patch({ members: this.#members.all(), ...(role && { role }) });
+    const members = this.#members.all();
+    this.patch({ members, moreMembers: this.#members.more, ...(role && { role }) });
   }
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */

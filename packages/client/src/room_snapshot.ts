@@ -29,8 +29,10 @@ export interface RoomSnapshot {
   /** True if messages newer than the window exist and are being loaded. */
   readonly hasNewer: boolean;
   readonly loading: boolean;
-  /** Members, those who are online first. Of a large room, others than these may be missing. */
+  /** Members, those who are online first. Of a large room, some who are offline are missing. */
   readonly members: readonly Member[];
+  /** True if the room has members beside these. */
+  readonly moreMembers: boolean;
   /** The user's role, from the first join on. */
   readonly role?: Role;
   /** What moderators have ordered. */

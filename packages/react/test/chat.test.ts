@@ -121,6 +121,22 @@ test("strict mode mounts twice and joins once; the last view that unmounts ends 
   expect(await ada.at("message").count()).toBe(2);
 });
 
+test("the number of offline members says when the room has more than the listed ones", async () => {
+  const room = newRoom();
+  await server.api("PUT", `rooms/${room}`, { kind: "public" });
+  const join = (user: string) => server.api("PUT", `rooms/${room}/members/${user}`, {});
+  await Promise.all(["ada", ...Array.from({ length: 199 }, (_, n) => `user-${n}`)].map(join));
+  const ada = await open({ user: "ada", room });
+  const heading = (text: string) => ada.at("members").getByRole("heading", { name: text, exact: true });
+  await heading("Online: 1").waitFor();
+  await heading("Offline: 199").waitFor();
+  // The server lists 200 members in a page.
+  await Promise.all(Array.from({ length: 109 }, (_, n) => join(`visitor-${n}`)));
+  await heading("Offline: 199 or more").waitFor();
+  expect(await ada.at("offline-user").count()).toBe(199);
+  await ada.picture("many-members");
+});
+
 test("the first code of the README is a working chat", async () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
   const code = /```tsx\n([^]*?)\n```/.exec(readme)?.[1] ?? "";

@@ -46,7 +46,7 @@ export function Members({ room: name }: { room: string }) {
       </ul>
       {others.length > 0 && (
         <>
-          <h2>{snapshot.joined ? texts.offline(others.length) : texts.members}</h2>
+          <h2>{snapshot.joined ? texts.offline(others.length, snapshot.moreMembers) : texts.members}</h2>
           <ul>
             {others.map((member) => (
               <Person
