@@ -30,6 +30,7 @@ import { RestrictionKeeper, UNRESTRICTED, type ModerationAct, type Restrictions 
 import type { RoomCache } from "./room_cache.ts";
 import { RoomLog, type Entry } from "./room_log.ts";
 import type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
+import { SanctionList } from "./sanction_list.ts";
 import { ObservableStore, type Store } from "./store.ts";
 import { TypingUsers } from "./typing.ts";
 
@@ -84,6 +85,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   readonly #typing = new TypingUsers((typing) => this.patch({ typing }));
   readonly #members = new MemberList();
   readonly #restrictions: RestrictionKeeper;
+  readonly #sanctions: SanctionList;
   /** Resolves once the cached messages are in the snapshot. @internal */
   readonly restored: Promise<void>;
   #membershipChanged = false;
@@ -116,6 +118,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
       members: [],
       moreMembers: false,
       restrictions: UNRESTRICTED,
+      sanctions: new Map(),
       typing: [],
       readSeq: 0,
       unread: 0,
@@ -129,6 +132,10 @@ export class Room extends ObservableStore<RoomSnapshot> {
       userId: options.userId,
       serverNow: options.serverNow,
       changed: (restrictions) => this.#restricted(restrictions),
+    });
+    this.#sanctions = new SanctionList({
+      serverNow: options.serverNow,
+      changed: (sanctions) => this.patch({ sanctions }),
     });
     this.restored = this.#restore();
   }
@@ -315,6 +322,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#recountTimer = undefined;
     this.#typing.clear();
     this.#restrictions.offline();
+    this.#sanctions.clear();
     this.#log.disconnected();
     this.#publish({ joined: false, typing: [], stale: this.#log.epoch !== undefined });
   }
@@ -334,6 +342,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#saveTimer = undefined;
     this.#readTo = 0;
     this.#members.clear();
+    this.#sanctions.clear();
     const { role: _, ...rest } = this.getSnapshot();
     this.set(rest);
     this.#publish({
@@ -388,6 +397,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   /** A moderator has acted, in this room or in all. @internal */
   moderated(act: ModerationAct): void {
     this.#restrictions.acted(act);
+    // A mute in all rooms is none that a moderator of the room can end.
+    if (act.room !== undefined && this.getSnapshot().joined) this.#sanctions.acted(act);
   }
 
   #restricted(restrictions: Restrictions): void {
@@ -445,6 +456,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     for (const timer of timers) clearTimeout(timer);
     this.#typing.clear();
     this.#restrictions.close();
+    this.#sanctions.close();
     if (this.#saveTimer !== undefined) {
       clearTimeout(this.#saveTimer);
       void this.#save();

@@ -3,6 +3,7 @@
 import type { Failure, Member, Message, Role } from "./contract.ts";
 import type { SentMessage } from "./message_window.ts";
 import type { Restrictions } from "./restrictions.ts";
+import type { KnownSanctions } from "./sanction_list.ts";
 
 /** A message in a snapshot. Sent messages have a `seq`; others have `seq` 0 and come last. */
 export type RoomMessage =
@@ -37,6 +38,8 @@ export interface RoomSnapshot {
   readonly role?: Role;
   /** What moderators have ordered. */
   readonly restrictions: Restrictions;
+  /** For moderators: the mutes and bans of others by user, from acts since the user has joined the room. */
+  readonly sanctions: ReadonlyMap<string, KnownSanctions>;
   /** Ids of other users who are typing. */
   readonly typing: readonly string[];
   readonly readSeq: number;
