@@ -166,6 +166,27 @@ test("a frozen room locks the composer of members, and not of moderators", async
   await ada.message("we are back");
 });
 
+test("the field of the slow mode has the width of its content, however wide the page is", async () => {
+  const { ada } = await twoWindows();
+  await ada.page.addStyleTag({ content: ".app { grid-template-columns: 100px 100px 1fr !important; }" });
+  const widths = () =>
+    ada.page.evaluate(() =>
+      ["room-controls", "slow-mode"].map(
+        (id) => document.querySelector(`[data-testid="${id}"]`)!.getBoundingClientRect().width,
+      ),
+    );
+  await expect.poll(async () => (await widths())[0]).toBeGreaterThan(700);
+  expect((await widths())[1]).toBeLessThan(160);
+  await ada.picture("slow-mode-wide");
+  // In a narrow column, it goes below its label, and is not cut off.
+  await ada.page.addStyleTag({ content: ".app { grid-template-columns: 100px 1fr 180px !important; }" });
+  await expect.poll(async () => (await widths())[0]).toBeLessThan(180);
+  const [panel, field] = await widths();
+  expect(field).toBeLessThan(panel! - 20);
+  expect(field).toBeGreaterThan(110);
+  await ada.picture("slow-mode-narrow");
+});
+
 test("slow mode counts down, keeps what the user types, and does not bind moderators", async () => {
   const { ada, bob } = await twoWindows();
   await ada.at("slow-mode").selectOption({ label: "5 seconds" });
