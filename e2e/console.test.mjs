@@ -403,6 +403,32 @@ describe("the views", () => {
     window.faults.length = 0;
   });
 
+  test("the page of a muted or banned user says so, and offers to end that in place of beginning it", async () => {
+    await member(server, "mona", "tea");
+    const window = await signedIn({ place: "#/users/mona" });
+    const [mute, unmute] = [window.at("mute"), window.at("unmute")];
+    await mute.click();
+    await confirm(window, "mona is muted in all rooms.");
+    await window.at("user-sanction", { kind: "mute" }).filter({ hasText: "muted" }).waitFor();
+    await unmute.waitFor();
+    assert.equal(await mute.count(), 0);
+    assert.equal(await window.at("ban").count(), 1);
+    await window.picture("console-muted-user");
+    await unmute.click();
+    await confirm(window, "mona is no longer muted in all rooms.");
+    await mute.waitFor();
+    assert.equal(await unmute.count(), 0);
+    // A mute in one room is no mute in all.
+    await api("PUT", "/rooms/tea/mutes/mona");
+    await window.at("ban").click();
+    await confirm(window, "mona is banned in all rooms.");
+    await window.at("unban").waitFor();
+    assert.equal(await mute.count(), 1);
+    await window.at("unban").click();
+    await confirm(window, "mona is no longer banned in all rooms.");
+    await window.at("user-sanction").waitFor({ state: "detached" });
+  });
+
   test("lists come in pages", async () => {
     for (let index = 0; index < 60; index += 1) await api("PUT", `/rooms/page-${100 + index}`);
     const window = await signedIn({ place: "#/rooms" });

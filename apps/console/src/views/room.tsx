@@ -13,7 +13,8 @@ import { href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { PagedTable, Table, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
-import { SanctionButton, SanctionTable } from "./sanctions.tsx";
+import { SanctionButton } from "./sanction_buttons.tsx";
+import { SanctionTable } from "./sanctions.tsx";
 
 const LATEST = 50;
 const SLOW_MODES = [0, 5, 10, 30, 60, 300, 900, 3600];
