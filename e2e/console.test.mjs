@@ -394,13 +394,30 @@ describe("the views", () => {
     await window.at("row", { id: "1" }).filter({ hasText: "**Hello** <i>all</i>" }).waitFor();
   });
 
-  test("a missing room is named, and the page goes on", async () => {
-    const window = await signedIn({ place: "#/rooms/none" });
-    await window.at("failure").first().waitFor();
-    assert.equal(window.faults.splice(0).filter((fault) => !/status of 404/.test(fault)).length, 0);
+  test("a room or user that does not exist is named once, and the page goes on", async () => {
+    await api("PUT", "/users/ghost/mute", { reason: "known by a mute alone" });
+    const window = await signedIn();
+    for (const [place, text] of [
+      ["rooms/none", "No room with the name “none” is known."],
+      ["users/nobody", "No user with the id “nobody” is known."],
+      ["users/ghost?tab=sanctions", "No user with the id “ghost” is known."],
+    ]) {
+      await window.page.goto(`${server.url}/console#/${place}`);
+      await window.at("unknown").filter({ hasText: text }).waitFor();
+      await window.picture(`console-unknown-${place.replaceAll(/\W+/g, "-")}`);
+      assert.equal(await window.at("unknown").count(), 1);
+      assert.equal(await window.at("failure").count(), 0);
+    }
+    await window.at("row", { id: "mute" }).getByTestId("lift").waitFor();
+    // Another answer of 404 is a sentence, and asking again is no help.
+    await window.page.goto(`${server.url}/console#/explain?user=ghost&room=none&seq=1`);
+    const failure = window.at("failure").filter({ hasText: "There is no such room." });
+    await failure.waitFor();
+    assert.equal(await failure.getByRole("button").count(), 0);
     await window.at("view-overview").click();
     await window.at("figures").waitFor();
-    window.faults.length = 0;
+    // Chromium itself writes about each answer of 404.
+    window.faults.splice(0).forEach((fault) => assert.match(fault, /status of 404/));
   });
 
   test("the page of a muted or banned user says so, and offers to end that in place of beginning it", async () => {
@@ -515,6 +532,21 @@ describe("the views", () => {
 });
 
 describe("the settings", () => {
+  test("code in the text of a warning shows as code", async () => {
+    const window = await open();
+    await window.page.route("**/api/v1/settings", async (route) => {
+      const settings = await (await route.fetch()).json();
+      const warning = { key: "auth.secret", text: "it is short; `openssl rand -base64 48` makes a good one" };
+      await route.fulfill({ json: { ...settings, warnings: [warning] } });
+    });
+    await enter(window);
+    await window.page.goto(`${server.url}/console#/settings`);
+    const warning = window.at("warning", { key: "auth.secret" });
+    await warning.getByText("It is short; openssl rand -base64 48 makes a good one.").waitFor();
+    assert.equal(await warning.locator("p code").innerText(), "openssl rand -base64 48");
+    await window.picture("console-warning-code");
+  });
+
   test("the overview names an unsafe setting and leads to it", async () => {
     const window = await signedIn();
     await window.at("unsafe").filter({ hasText: "limits.rates" }).waitFor();

@@ -4,7 +4,9 @@ import { Fragment, useState } from "react";
 
 import { Icon } from "../../../shared/icon.tsx";
 import { Failure } from "../failure.tsx";
+import { sentence } from "../format.ts";
 import { href } from "../place.ts";
+import { Prose } from "../prose.tsx";
 import { matches, useSettings, valueText, type Setting, type Warning } from "../settings.ts";
 import { Table, type Column } from "../table.tsx";
 
@@ -81,16 +83,15 @@ function Warnings({ warnings }: { warnings: readonly Warning[] }) {
             <a href={href("settings", undefined, { filter: key })}>
               <code>{key}</code>
             </a>
-            <p>{sentence(text)}</p>
+            <p>
+              <Prose text={sentence(text)} />
+            </p>
           </div>
         </li>
       ))}
     </ul>
   );
 }
-
-/** The server's texts are lines of a list, without a capital and a full stop. */
-const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 const COLUMNS: readonly Column<Setting>[] = [
   { head: "Setting", cell: ({ key }) => <Key>{key}</Key> },

@@ -14,6 +14,7 @@ import { go, href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { SearchForm } from "../search_form.tsx";
 import { Tabs } from "../tabs.tsx";
+import { Unknown } from "../unknown.tsx";
 import { UserActions } from "./user_actions.tsx";
 import { UserBlocks, UserConnections, UserReports, UserRooms } from "./user_parts.tsx";
 import { SanctionTags, SanctionsOfUser, useSanctions, type UserSanctions } from "./user_sanctions.tsx";
@@ -102,6 +103,7 @@ function Person({ user, sanctions }: HeadProps) {
   const { data, error, refresh } = usePoll(`user ${user}`, (signal) =>
     api.get<User>(path`/v1/users/${user}`, { signal }),
   );
+  if (error?.status === 404) return <Unknown what="user with the id" name={user} />;
   if (!data) return error ? <Failure error={error} retry={refresh} /> : <p className="empty">Loading …</p>;
   const name = data.name ?? data.userId;
   return (
