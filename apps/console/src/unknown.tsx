@@ -3,7 +3,7 @@
 /** `what` says what `name` should be, such as "room with the name". */
 export function Unknown({ what, name }: { what: string; name: string }) {
   return (
-    <p className="empty words" role="status" data-testid="unknown">
+    <p className="empty" role="status" data-testid="unknown">
       No {what} “<bdi>{name}</bdi>” is known.
     </p>
   );

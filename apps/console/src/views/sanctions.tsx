@@ -5,6 +5,7 @@ import { useConsole } from "../console.ts";
 import { Age, Time } from "../facts.tsx";
 import { UserLink } from "../links.tsx";
 import type { Sanction, SanctionKind } from "../model.ts";
+import { Name } from "../name.tsx";
 import { href } from "../place.ts";
 import { PagedTable, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
@@ -16,7 +17,7 @@ export function sanctionColumns(onDone: () => void): readonly Column<Sanction>[]
     { head: "Since", cell: ({ at }) => <Age at={at} /> },
     { head: "Ends", cell: ({ until }) => <Time at={until} none="never" /> },
     { head: "Reason", kind: "text", cell: ({ reason }) => <bdi>{reason ?? "–"}</bdi> },
-    { head: "By", cell: ({ actor }) => <bdi>{actor}</bdi> },
+    { head: "By", cell: ({ actor }) => <Name>{actor}</Name> },
     {
       head: "Actions",
       kind: "actions",

@@ -1,6 +1,6 @@
 // Warnings about unsafe settings, then the settings in force, with a filter.
 
-import { Fragment, useState } from "react";
+import { useState } from "react";
 
 import { Icon } from "../../../shared/icon.tsx";
 import { Failure } from "../failure.tsx";
@@ -9,6 +9,7 @@ import { href } from "../place.ts";
 import { Prose } from "../prose.tsx";
 import { matches, useSettings, valueText, type Setting, type Warning } from "../settings.ts";
 import { Table, type Column } from "../table.tsx";
+import { Words } from "../words.tsx";
 
 /** Give it a `key` of the filter, so that another location shows in the field. */
 export function SettingsView({ filter: given }: { filter: string }) {
@@ -94,28 +95,13 @@ function Warnings({ warnings }: { warnings: readonly Warning[] }) {
 }
 
 const COLUMNS: readonly Column<Setting>[] = [
-  { head: "Setting", cell: ({ key }) => <Key>{key}</Key> },
+  { head: "Setting", cell: ({ key }) => <Words>{key}</Words> },
   { head: "Value", kind: "text", cell: (setting) => <Value setting={setting} /> },
   {
     head: "Source",
     cell: ({ source }) => (source === "default" ? <span className="faint">default</span> : source),
   },
 ];
-
-/** A key that breaks between its words on a narrow screen. */
-function Key({ children }: { children: string }) {
-  const words = children.split(/(?<=[._])/);
-  return (
-    <code className="words">
-      {words.map((word, index) => (
-        <Fragment key={index}>
-          {word}
-          <wbr />
-        </Fragment>
-      ))}
-    </code>
-  );
-}
 
 function Value({ setting }: { setting: Setting }) {
   const text = valueText(setting);
