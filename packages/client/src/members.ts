@@ -3,13 +3,14 @@
 import type { Member, Presence, Role } from "./contract.ts";
 
 export class MemberList {
-  #online: readonly Presence[] = [];
-  /** Members by id. */
+  /** By id, like the members. */
+  #online = new Map<string, Presence>();
   readonly #listed = new Map<string, Member>();
-  #more = false;
+  /** True if the room has members beside the known ones. */
+  more = false;
 
   setOnline(users: readonly Presence[]): void {
-    this.#online = users;
+    this.#online = new Map(users.map((user) => [user.userId, user]));
   }
 
   /**
@@ -19,7 +20,7 @@ export class MemberList {
   setListed(members: readonly Member[], more: boolean): void {
     const before = new Map(this.#listed);
     this.#listed.clear();
-    this.#more = more;
+    this.more = more;
     for (const member of members) {
       const readSeq = Math.max(member.readSeq ?? 0, before.get(member.userId)?.readSeq ?? 0);
       this.#listed.set(member.userId, { ...member, readSeq });
@@ -36,18 +37,20 @@ export class MemberList {
 
   /** A user has a new profile. False if they are no known member. */
   rename(userId: string, profile: Pick<Presence, "name" | "avatar">): boolean {
-    const listed = this.#listed.get(userId);
-    if (listed) this.#listed.set(userId, { ...listed, ...profile });
-    const isOnline = this.#online.some((user) => user.userId === userId);
-    if (isOnline)
-      this.#online = this.#online.map((user) => (user.userId === userId ? { ...user, ...profile } : user));
-    return listed !== undefined || isOnline;
+    let known = false;
+    for (const users of [this.#online, this.#listed] as Map<string, Presence>[]) {
+      const user = users.get(userId);
+      if (!user) continue;
+      users.set(userId, { ...user, ...profile });
+      known = true;
+    }
+    return known;
   }
 
   clear(): void {
-    this.#online = [];
+    this.#online.clear();
     this.#listed.clear();
-    this.#more = false;
+    this.more = false;
   }
 
   /** The role of a user, or undefined if the list does not have them. */
@@ -55,18 +58,11 @@ export class MemberList {
     return this.#listed.get(userId)?.role;
   }
 
-  /** True if the room has members beside the known ones. */
-  get more(): boolean {
-    return this.#more;
-  }
-
   /** All known members, those who are online first. */
   all(): readonly Member[] {
-    const online = new Map(this.#online.map((presence) => [presence.userId, presence]));
-    const offline = [...this.#listed.values()].filter(({ userId }) => !online.has(userId));
-    return [
-      ...[...online.values()].map((presence) => ({ ...this.#listed.get(presence.userId), ...presence })),
-      ...offline.map((member) => ({ ...member, status: "offline" as const })),
-    ];
+    const all = new Map<string, Member>(this.#online);
+    for (const [userId, member] of this.#listed)
+      all.set(userId, { ...member, ...(this.#online.get(userId) ?? { status: "offline" }) });
+    return [...all.values()];
   }
 }

@@ -50,3 +50,14 @@ export interface RoomSnapshot {
   /** Why the room cannot be joined. */
   readonly error?: Failure;
 }
+
+/** What a snapshot says of a room that the user is not in. */
+export const OUTSIDE = {
+  joined: false,
+  members: [],
+  moreMembers: false,
+  readSeq: 0,
+  unread: 0,
+  mentions: 0,
+  stale: false,
+} satisfies Partial<RoomSnapshot>;

@@ -12,12 +12,6 @@ export interface KnownSanctions {
   readonly banned?: boolean;
 }
 
-export interface SanctionListOptions {
-  /** The server's clock, in milliseconds since 1970. */
-  readonly serverNow: () => number;
-  readonly changed: (sanctions: ReadonlyMap<string, KnownSanctions>) => void;
-}
-
 /** When sanctions end, in milliseconds since 1970. 0 if a moderator has ended one, Infinity without an end. */
 interface Ends {
   readonly muted?: number;
@@ -26,13 +20,16 @@ interface Ends {
 
 /** The sanctions of one room. Those with an end go away by themselves. */
 export class SanctionList {
-  readonly #options: SanctionListOptions;
+  readonly #serverNow: () => number;
+  readonly #changed: (sanctions: ReadonlyMap<string, KnownSanctions>) => void;
   /** By user, the one with the latest act last. */
   readonly #ends = new Map<string, Ends>();
   readonly #nextEnd = new Timer(() => this.#publish());
 
-  constructor(options: SanctionListOptions) {
-    this.#options = options;
+  /** `serverNow` is the server's clock, in milliseconds since 1970. */
+  constructor(serverNow: () => number, changed: (sanctions: ReadonlyMap<string, KnownSanctions>) => void) {
+    this.#serverNow = serverNow;
+    this.#changed = changed;
   }
 
   /** A moderator has acted in the room. */
@@ -44,14 +41,9 @@ export class SanctionList {
 
   /** The server tells the room's acts no longer. */
   clear(): void {
-    this.#nextEnd.cancel();
     if (this.#ends.size === 0) return;
     this.#ends.clear();
     this.#publish();
-  }
-
-  close(): void {
-    this.#nextEnd.cancel();
   }
 
   #put(userId: string, ends: Ends): void {
@@ -64,7 +56,7 @@ export class SanctionList {
   }
 
   #publish(): void {
-    const now = this.#options.serverNow();
+    const now = this.#serverNow();
     const sanctions = new Map<string, KnownSanctions>();
     let next = Infinity;
     for (const [userId, { muted, banned }] of this.#ends) {
@@ -75,6 +67,6 @@ export class SanctionList {
       });
     }
     this.#nextEnd.in(next - now);
-    this.#options.changed(sanctions);
+    this.#changed(sanctions);
   }
 }
