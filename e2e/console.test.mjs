@@ -400,13 +400,56 @@ describe("the views", () => {
     await window.at("row", { id: "1" }).filter({ hasText: "**Hello** <i>all</i>" }).waitFor();
   });
 
-  test("a missing room is named, and the page goes on", async () => {
-    const window = await signedIn({ place: "#/rooms/none" });
-    await window.at("failure").first().waitFor();
-    assert.equal(window.faults.splice(0).filter((fault) => !/status of 404/.test(fault)).length, 0);
+  test("a room or user that does not exist is named once, and the page goes on", async () => {
+    await api("PUT", "/users/ghost/mute", { reason: "known by a mute alone" });
+    const window = await signedIn();
+    for (const [place, text] of [
+      ["rooms/none", "No room with the name “none” is known."],
+      ["users/nobody", "No user with the id “nobody” is known."],
+      ["users/ghost?tab=sanctions", "No user with the id “ghost” is known."],
+    ]) {
+      await window.page.goto(`${server.url}/console#/${place}`);
+      await window.at("unknown").filter({ hasText: text }).waitFor();
+      await window.picture(`console-unknown-${place.replaceAll(/\W+/g, "-")}`);
+      assert.equal(await window.at("unknown").count(), 1);
+      assert.equal(await window.at("failure").count(), 0);
+    }
+    await window.at("row", { id: "mute" }).getByTestId("lift").waitFor();
+    // Another answer of 404 is a sentence, and asking again is no help.
+    await window.page.goto(`${server.url}/console#/explain?user=ghost&room=none&seq=1`);
+    const failure = window.at("failure").filter({ hasText: "There is no such room." });
+    await failure.waitFor();
+    assert.equal(await failure.getByRole("button").count(), 0);
     await window.at("view-overview").click();
     await window.at("figures").waitFor();
-    window.faults.length = 0;
+    // Chromium itself writes about each answer of 404.
+    window.faults.splice(0).forEach((fault) => assert.match(fault, /status of 404/));
+  });
+
+  test("the page of a muted or banned user says so, and offers to end that in place of beginning it", async () => {
+    await member(server, "mona", "tea");
+    const window = await signedIn({ place: "#/users/mona" });
+    const [mute, unmute] = [window.at("mute"), window.at("unmute")];
+    await mute.click();
+    await confirm(window, "mona is muted in all rooms.");
+    await window.at("user-sanction", { kind: "mute" }).filter({ hasText: "muted" }).waitFor();
+    await unmute.waitFor();
+    assert.equal(await mute.count(), 0);
+    assert.equal(await window.at("ban").count(), 1);
+    await window.picture("console-muted-user");
+    await unmute.click();
+    await confirm(window, "mona is no longer muted in all rooms.");
+    await mute.waitFor();
+    assert.equal(await unmute.count(), 0);
+    // A mute in one room is no mute in all.
+    await api("PUT", "/rooms/tea/mutes/mona");
+    await window.at("ban").click();
+    await confirm(window, "mona is banned in all rooms.");
+    await window.at("unban").waitFor();
+    assert.equal(await mute.count(), 1);
+    await window.at("unban").click();
+    await confirm(window, "mona is no longer banned in all rooms.");
+    await window.at("user-sanction").waitFor({ state: "detached" });
   });
 
   test("lists come in pages", async () => {
@@ -495,6 +538,21 @@ describe("the views", () => {
 });
 
 describe("the settings", () => {
+  test("code in the text of a warning shows as code", async () => {
+    const window = await open();
+    await window.page.route("**/api/v1/settings", async (route) => {
+      const settings = await (await route.fetch()).json();
+      const warning = { key: "auth.secret", text: "it is short; `openssl rand -base64 48` makes a good one" };
+      await route.fulfill({ json: { ...settings, warnings: [warning] } });
+    });
+    await enter(window);
+    await window.page.goto(`${server.url}/console#/settings`);
+    const warning = window.at("warning", { key: "auth.secret" });
+    await warning.getByText("It is short; openssl rand -base64 48 makes a good one.").waitFor();
+    assert.equal(await warning.locator("p code").innerText(), "openssl rand -base64 48");
+    await window.picture("console-warning-code");
+  });
+
   test("the overview names an unsafe setting and leads to it", async () => {
     const window = await signedIn();
     await window.at("unsafe").filter({ hasText: "limits.rates" }).waitFor();
@@ -570,6 +628,102 @@ describe("the look", () => {
         await window.picture(`console-${place.replaceAll(/\W+/g, "-")}-${width}`);
       }
     }
+  });
+
+  describe("with ids of 128 bytes and long texts", () => {
+    const long = (name) => name.padEnd(128, name);
+    const [author, reader, stranger, room, empty] = ["author", "reader", "stranger", "room", "empty"].map(long);
+    const text = "A sentence of some length, and another one. ".repeat(8);
+    const FILLED = [
+      "overview",
+      "rooms",
+      `rooms/${room}`,
+      `rooms/${room}?tab=messages`,
+      `rooms/${room}?tab=bans`,
+      `rooms/${room}?tab=mutes`,
+      `users/${author}`,
+      `users/${author}?tab=sanctions`,
+      `users/${author}?tab=connections`,
+      `users/${author}?tab=reports`,
+      `users/${author}?tab=blocks`,
+      "connections",
+      "reports",
+      "reports?tab=deleted",
+      "sanctions",
+      "sanctions?tab=mutes",
+      `explain?user=${reader}&room=${room}&seq=1`,
+      "records",
+      "hooks",
+      "audit",
+      "key",
+      "settings",
+    ];
+    const EMPTY = [`rooms/${empty}?tab=bans`, `rooms/${stranger}`, `users/${stranger}`];
+    /** What the set-up of the server says in a few letters, and other servers in many. */
+    const STRETCHED = ["node", "device", "address", "actor", "resolvedBy", "sink", "error", "rooms"];
+
+    /** The same value with all strings of these fields made long. */
+    function stretch(value, field) {
+      if (typeof value === "string") return STRETCHED.includes(field) ? value.padEnd(128, "-and-more") : value;
+      if (Array.isArray(value)) return value.map((one) => stretch(one, field));
+      if (value === null || typeof value !== "object") return value;
+      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, stretch(one, name)]));
+    }
+
+    /** Fills each view with rows whose ids and texts are as long as the server takes them. */
+    async function furnish() {
+      receiver.status = 500;
+      await api("PUT", `/rooms/${empty}`);
+      const [a, b] = [await member(server, author, room), await member(server, reader, room)];
+      for (let index = 0; index < 3; index += 1) await done(a, "chat:send_message", { room, text });
+      for (const seq of [1, 2]) await done(b, "chat:report", { room, seq, reason: "x".repeat(64), text });
+      await done(a, "user:block", { userId: stranger });
+      const { reports } = await (await api("GET", "/moderation/reports?state=open")).json();
+      const { id } = reports.find(({ userId, seq }) => userId === author && seq === 2);
+      await api("POST", `/moderation/reports/${id}`, { action: "delete" });
+      const banned = [`/users/${stranger}/ban`, `/rooms/${room}/bans/${stranger}`];
+      const muted = [`/users/${author}/mute`, `/rooms/${room}/mutes/${author}`];
+      for (const path of [...banned, ...muted]) await api("PUT", path, { reason: text });
+    }
+
+    /** The view and its tables, if they are wider than their place: `name: pixels too wide`. */
+    const tooWide = (window) =>
+      window.page.evaluate(() =>
+        [...document.querySelectorAll(".view, .table-frame")]
+          .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+          .map((one) => `${one.ariaLabel?.slice(0, 20) ?? "view"}: ${one.scrollWidth - one.clientWidth}`),
+      );
+
+    test("no table is wider than its place on the screens of laptops", async () => {
+      await furnish();
+      const window = await open();
+      await window.page.route("**/api/v1/**", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: stretch(await response.json()) });
+      });
+      await enter(window);
+      const faults = [];
+      for (const place of [...FILLED, ...EMPTY]) {
+        await window.page.goto(`${server.url}/console#/${place}`);
+        const row = window.at("row");
+        const filled = FILLED.includes(place);
+        await (filled ? row : window.page.getByText(/^(Nobody is|No room|No user)/)).first().waitFor();
+        for (const summary of await window.page.locator("summary").all()) await summary.click();
+        for (const width of [1024, 1280, 1366]) {
+          await window.page.setViewportSize({ width, height: 800 });
+          const name = place.replace(/(\w{20})\w*/g, "$1").replaceAll(/\W+/g, "-");
+          faults.push(...(await tooWide(window)).map((wide) => `${name} at ${width}: ${wide}`));
+          await window.picture(`console-long-${name}-${width}`);
+        }
+      }
+      assert.deepEqual(faults, []);
+      // Chromium itself writes about the answers of 404.
+      window.faults.splice(0).forEach((fault) => assert.match(fault, /status of 404/));
+      await window.page.goto(`${server.url}/console#/settings`);
+      await window.at("row").first().waitFor();
+      await window.page.evaluate(() => (document.querySelector("table").style.minInlineSize = "1400px"));
+      assert.equal((await tooWide(window)).length, 1, "the measure finds a table that is too wide");
+    });
   });
 
   for (const [name, options] of LOOKS) {

@@ -383,11 +383,13 @@ test("rooms joined on another device appear in the list, with unread and mention
   const board = ada.at("room-item", { room: "board" });
   await board.getByTestId("unread-badge").filter({ hasText: /^1$/ }).waitFor();
   await api("POST", "/rooms/board/messages", { userId: "chair", text: "Ada, please", mentions: [userId] });
-  await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
+  await board.getByTestId("unread-badge").filter({ hasText: /^2$/ }).waitFor();
+  await board.getByTestId("mention-badge").waitFor();
   await ada.picture("inbox");
   // A new page learns of it from the inbox.
   await ada.page.reload();
-  await board.getByTestId("unread-badge").filter({ hasText: /^@2$/ }).waitFor();
+  await board.getByTestId("unread-badge").filter({ hasText: /^2$/ }).waitFor();
+  await board.getByTestId("mention-badge").waitFor();
   await board.click();
   await ada.message("Ada, please");
   await board.getByTestId("unread-badge").waitFor({ state: "hidden" });

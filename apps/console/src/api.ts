@@ -1,6 +1,7 @@
 // Calls of the HTTP API with the operator's key. Only this object has the key: a reload forgets it.
 
 import { base } from "../../shared/base.ts";
+import { sentence } from "./format.ts";
 
 /** Milliseconds before a call without an answer fails. */
 const PATIENCE = 10_000;
@@ -121,7 +122,7 @@ export function explain(status: number, retryAfter: string | undefined, said: st
     case 401:
       return "The server does not know this key. Check it, or use another one.";
     case 403:
-      return said || "The key may not do this.";
+      return sentence(said || "The key may not do this.");
     case 429: {
       const wait = retryAfter ? `${retryAfter} s` : "a minute";
       return `There were too many calls from your address. Wait ${wait} and try again.`;
@@ -129,7 +130,7 @@ export function explain(status: number, retryAfter: string | undefined, said: st
     case 503:
       return "The server is starting, stopping, or waits for its database. Try again in a few seconds.";
     default:
-      return said || `The server answered with status ${status}.`;
+      return sentence(said || `The server answered with status ${status}.`);
   }
 }
 

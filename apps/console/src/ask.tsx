@@ -14,6 +14,7 @@ import {
 import { Icon } from "../../shared/icon.tsx";
 import { EndFields, endOf, type End } from "./end.tsx";
 import { usePlace } from "./place.ts";
+import { Prose } from "./prose.tsx";
 
 /** What the operator says in the dialog: when a ban or mute ends, why it is there, what they chose. */
 export interface Terms {
@@ -180,7 +181,7 @@ function Dialog({ question, onClose, onDone }: DialogProps) {
           </label>
         )}
         <p className="form-fault" role="alert">
-          {fault}
+          <Prose text={fault} />
         </p>
         <div className="ask-buttons">
           <button

@@ -1,4 +1,4 @@
-// Numbers, sizes and times as operators read them.
+// Numbers, sizes, times and sentences as operators read them.
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -47,4 +47,10 @@ export function duration(ms: number): string {
 /** The distance of `at` from `now` in words. */
 export function distance(at: number, now: number): string {
   return at <= now ? `${duration(now - at)} ago` : `in ${duration(at - now)}`;
+}
+
+/** A text of the server as a sentence: most have no capital and no full stop. */
+export function sentence(text: string): string {
+  const whole = `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

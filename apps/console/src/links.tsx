@@ -1,6 +1,7 @@
 // Links between the views: to a user, to a room. For a key that cannot see the other view, the plain name.
 
 import { useConsole } from "./console.ts";
+import { Name } from "./name.tsx";
 import { href } from "./place.ts";
 
 /** The calls of which a key needs one to see a user or a room. */
@@ -13,19 +14,19 @@ function useSees(calls: readonly string[]): boolean {
 }
 
 export function UserLink({ user }: { user: string }) {
-  if (!useSees(USER_CALLS)) return <bdi>{user}</bdi>;
+  if (!useSees(USER_CALLS)) return <Name>{user}</Name>;
   return (
-    <a href={href("users", user)} className="name">
-      <bdi>{user}</bdi>
+    <a href={href("users", user)}>
+      <Name>{user}</Name>
     </a>
   );
 }
 
 export function RoomLink({ room }: { room: string }) {
-  if (!useSees(ROOM_CALLS)) return <bdi>{room}</bdi>;
+  if (!useSees(ROOM_CALLS)) return <Name>{room}</Name>;
   return (
-    <a href={href("rooms", room)} className="name">
-      <bdi>{room}</bdi>
+    <a href={href("rooms", room)}>
+      <Name>{room}</Name>
     </a>
   );
 }

@@ -9,8 +9,8 @@ import { Failure } from "./failure.tsx";
 export interface Column<T> {
   readonly head: string;
   readonly cell: (row: T) => ReactNode;
-  /** Numbers stand right, texts may wrap, and actions have no visible head. */
-  readonly kind?: "number" | "text" | "actions";
+  /** Numbers stand right, texts wrap anywhere and phrases between words, and actions have no visible head. */
+  readonly kind?: "number" | "text" | "phrase" | "actions";
 }
 
 export interface TableProps<T> {

@@ -72,6 +72,7 @@ test("statuses have texts that say what to do", () => {
   expect(explain(429, "7", "")).toMatch(/Wait 7 s/);
   expect(explain(503, undefined, "")).toMatch(/Try again/);
   expect(explain(418, undefined, "")).toMatch(/418/);
+  expect(explain(404, undefined, "there is no such room")).toBe("There is no such room.");
 });
 
 test("numbers, sizes and times are short", () => {

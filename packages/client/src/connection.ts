@@ -2,10 +2,11 @@
 
 import { io, type Socket } from "socket.io-client";
 
+import { backOff } from "./back_off.ts";
 import type { Checked } from "./check.ts";
 import { RequestError, type Failure, type Request, type ServerEvents } from "./contract.ts";
 import { WritableStore, type Store } from "./store.ts";
-import { LONGEST_DELAY } from "./timer.ts";
+import { Timer } from "./timer.ts";
 
 /** Milliseconds to wait for an ack. */
 const ACK_TIMEOUT = 10_000;
@@ -56,8 +57,8 @@ export class Connection {
   /** True from the `session` event on, which names the user: nothing leaves before. */
   #ready = false;
   #refused = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #refresh: ReturnType<typeof setTimeout> | undefined;
+  readonly #retry = new Timer(() => this.#socket.connect());
+  readonly #refresh = new Timer(() => void this.#refreshToken());
   /** The last `error` or `session:ended`: it explains a disconnect by the server. */
   #lastError: Reason | undefined;
   #roles: readonly string[] = [];
@@ -108,7 +109,7 @@ export class Connection {
 
   /** Connects, or retries at once. */
   connect(): void {
-    clearTimeout(this.#retry);
+    this.#retry.cancel();
     if (this.#socket.connected) return;
     this.#state.set({ state: this.#state.getSnapshot().state === "offline" ? "offline" : "connecting" });
     this.#wakes ??= onWake(() => void this.#probe());
@@ -119,8 +120,8 @@ export class Connection {
 
   /** Disconnects for good. */
   close(): void {
-    clearTimeout(this.#retry);
-    clearTimeout(this.#refresh);
+    this.#retry.cancel();
+    this.#refresh.cancel();
     this.#wakes?.();
     this.#wakes = undefined;
     this.#socket.disconnect();
@@ -199,7 +200,7 @@ export class Connection {
 
   #disconnected(reason: string): void {
     this.#ready = false;
-    clearTimeout(this.#refresh);
+    this.#refresh.cancel();
     if (reason === "io client disconnect") return;
     if (reason !== "io server disconnect") {
       this.#state.set({ state: "offline", reason });
@@ -213,29 +214,27 @@ export class Connection {
   }
 
   #retryLater(reason: string, wait?: number): void {
-    const [first, longest] = BACK_OFF;
-    const backOff = Math.min(first * 2 ** this.#refused, longest) * (0.5 + Math.random() / 2);
+    const later = backOff(BACK_OFF, this.#refused);
     this.#refused += 1;
     this.#state.set({ state: "offline", reason });
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#socket.connect(), wait ?? backOff);
+    this.#retry.in(wait ?? later);
   }
 
   #fail(reason: string): void {
-    clearTimeout(this.#refresh);
+    this.#refresh.cancel();
     this.#state.set({ state: "failed", reason });
   }
 
   /** The server gets this token: reads its roles, and replaces it before it expires. */
   #present(token: string): void {
-    clearTimeout(this.#refresh);
+    this.#refresh.cancel();
     const claims = claimsOf(token);
     this.#roles = Array.isArray(claims.roles) ? claims.roles : [];
     const left = lifetime(claims);
     if (left === undefined) return;
     // A token with a short life is refreshed after half of it.
     const wait = Math.max(left - REFRESH_BEFORE, left / 2);
-    this.#refresh = setTimeout(() => void this.#refreshToken(), Math.min(wait, LONGEST_DELAY));
+    this.#refresh.in(wait);
   }
 
   async #refreshToken(): Promise<void> {

@@ -1,5 +1,6 @@
 // The user's rooms with their last message and unread counts.
 
+import { Burst } from "./burst.ts";
 import { changed } from "./changes.ts";
 import {
   failureOf,
@@ -18,8 +19,6 @@ import { ObservableStore } from "./store.ts";
 const PAGE = 100;
 /** The key of the first page in the storage. */
 const KEY = "inbox";
-/** Milliseconds in which changes of the membership are coalesced. */
-const COALESCE = 200;
 /** Milliseconds in which changes of the rows are coalesced before they are stored. */
 const SAVE_AFTER = 1_000;
 
@@ -58,8 +57,11 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
   #again = false;
   /** True once the rows of the storage are out of date. */
   #restored = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #fetches = new Burst(() => {
+    // A load that is under way starts over after its end.
+    if (!this.getSnapshot().loading) void this.load();
+  });
+  readonly #saves = new Burst(() => this.#save(), SAVE_AFTER);
 
   constructor(options: InboxOptions) {
     super(EMPTY);
@@ -78,7 +80,7 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
       if (!rows) return;
       this.#restored = true;
       this.set({ rooms: this.#withLive(rows), loading: false, stale: false });
-      this.#saveLater();
+      this.#saves.soon();
       if (this.#again) this.changed();
       else this.#options.listed(new Set(this.getSnapshot().rooms.map(({ room }) => room)));
     } catch (thrown) {
@@ -89,11 +91,7 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
   /** The membership has changed: fetches the rows again, once per burst. @internal */
   changed(): void {
     this.#again = true;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      // A load that is under way starts over after its end.
-      if (!this.getSnapshot().loading) void this.load();
-    }, COALESCE);
+    this.#fetches.soon();
   }
 
   /** A new message in a subscribed room: its row moves to the top. @internal */
@@ -142,8 +140,7 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
 
   /** Another user has signed in, or the user has signed out. @internal */
   forget(): void {
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = undefined;
+    this.#saves.cancel();
     this.close();
     this.#restored = true;
     this.set(EMPTY);
@@ -152,9 +149,8 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
   /** Stores what has changed. @internal */
   close(): void {
     this.#loads += 1;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#saveTimer !== undefined) this.#save();
+    this.#fetches.cancel();
+    if (this.#saves.cancel()) this.#save();
   }
 
   /** Reads all pages, as soon as the server allows. Undefined once another load has begun. */
@@ -210,7 +206,7 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
 
   #changeRows(rooms: readonly InboxRow[]): void {
     this.patch({ rooms });
-    this.#saveLater();
+    this.#saves.soon();
   }
 
   async #restore(): Promise<void> {
@@ -221,13 +217,7 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
     this.#restored = true;
   }
 
-  #saveLater(): void {
-    this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_AFTER);
-  }
-
   #save(): void {
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = undefined;
     const rooms = this.getSnapshot().rooms.slice(0, PAGE);
     void this.#options.storage.set(KEY, rooms);
   }

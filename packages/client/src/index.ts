@@ -27,5 +27,6 @@ export type { PresenceSnapshot, PresenceWatcher } from "./presence.ts";
 export type { ModerationAct, Restrictions, Sanction } from "./restrictions.ts";
 export type { Room } from "./room.ts";
 export type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
+export type { KnownSanctions } from "./sanction_list.ts";
 export { MemoryStorage, type Storage } from "./storage.ts";
 export type { Store } from "./store.ts";

@@ -3,18 +3,24 @@
 import type { Member, Presence, Role } from "./contract.ts";
 
 export class MemberList {
-  #online: readonly Presence[] = [];
-  /** Members by id. */
+  /** By id, like the members. */
+  #online = new Map<string, Presence>();
   readonly #listed = new Map<string, Member>();
+  /** True if the room has members beside the known ones. */
+  more = false;
 
   setOnline(users: readonly Presence[]): void {
-    this.#online = users;
+    this.#online = new Map(users.map((user) => [user.userId, user]));
   }
 
-  /** Replaces the listed members. A live mark may be newer than the page, and stays. */
-  setListed(members: readonly Member[]): void {
+  /**
+   * Replaces the listed members; `more` says that the room has members beside them. A live mark may be newer
+   * than the page, and stays.
+   */
+  setListed(members: readonly Member[], more: boolean): void {
     const before = new Map(this.#listed);
     this.#listed.clear();
+    this.more = more;
     for (const member of members) {
       const readSeq = Math.max(member.readSeq ?? 0, before.get(member.userId)?.readSeq ?? 0);
       this.#listed.set(member.userId, { ...member, readSeq });
@@ -31,17 +37,20 @@ export class MemberList {
 
   /** A user has a new profile. False if they are no known member. */
   rename(userId: string, profile: Pick<Presence, "name" | "avatar">): boolean {
-    const listed = this.#listed.get(userId);
-    if (listed) this.#listed.set(userId, { ...listed, ...profile });
-    const isOnline = this.#online.some((user) => user.userId === userId);
-    if (isOnline)
-      this.#online = this.#online.map((user) => (user.userId === userId ? { ...user, ...profile } : user));
-    return listed !== undefined || isOnline;
+    let known = false;
+    for (const users of [this.#online, this.#listed] as Map<string, Presence>[]) {
+      const user = users.get(userId);
+      if (!user) continue;
+      users.set(userId, { ...user, ...profile });
+      known = true;
+    }
+    return known;
   }
 
   clear(): void {
-    this.#online = [];
+    this.#online.clear();
     this.#listed.clear();
+    this.more = false;
   }
 
   /** The role of a user, or undefined if the list does not have them. */
@@ -51,11 +60,9 @@ export class MemberList {
 
   /** All known members, those who are online first. */
   all(): readonly Member[] {
-    const online = new Map(this.#online.map((presence) => [presence.userId, presence]));
-    const offline = [...this.#listed.values()].filter(({ userId }) => !online.has(userId));
-    return [
-      ...[...online.values()].map((presence) => ({ ...this.#listed.get(presence.userId), ...presence })),
-      ...offline.map((member) => ({ ...member, status: "offline" as const })),
-    ];
+    const all = new Map<string, Member>(this.#online);
+    for (const [userId, member] of this.#listed)
+      all.set(userId, { ...member, ...(this.#online.get(userId) ?? { status: "offline" }) });
+    return [...all.values()];
   }
 }

@@ -1,6 +1,7 @@
 // Messages that are written and not yet acknowledged. They survive reloads, leave in order per room, and
 // are sent by one tab, as the user who wrote them.
 
+import { backOff } from "./back_off.ts";
 import {
   RequestError,
   failureOf,
@@ -274,14 +275,12 @@ export class Outbox {
   }
 
   #retryLater(room: string, { retryAfterMs = 0 }: Failure, attempts: number): void {
-    const [first, longest] = BACK_OFF;
-    const backOff = Math.min(first * 2 ** attempts, longest) * (0.5 + Math.random() / 2);
     const again = () => {
       this.#timers.delete(room);
       this.#busy.delete(room);
       this.#flush(room, attempts + 1);
     };
-    this.#timers.set(room, setTimeout(again, Math.max(retryAfterMs, backOff)));
+    this.#timers.set(room, setTimeout(again, Math.max(retryAfterMs, backOff(BACK_OFF, attempts))));
   }
 
   #settle(settled: Settled, tell = true): void {

@@ -38,12 +38,12 @@ export interface RestrictionOptions {
   readonly userId: () => string | undefined;
   /** The server's clock, in milliseconds since 1970. */
   readonly serverNow: () => number;
-  readonly changed: (restrictions: Restrictions) => void;
 }
 
 /** The restrictions of one room. Those with an end go away by themselves. */
 export class RestrictionKeeper {
   readonly #options: RestrictionOptions;
+  readonly #changed: (restrictions: Restrictions) => void;
   /** What moderators have changed since the room was last offline. An answer to a join may be older. */
   readonly #newer = new Set<"frozen" | "slowMode" | "muted">();
   #present = UNRESTRICTED;
@@ -51,8 +51,9 @@ export class RestrictionKeeper {
   readonly #banEnd = new Timer(() => this.#drop("banned"));
   readonly #waitEnd = new Timer(() => this.#drop("waitUntil"));
 
-  constructor(options: RestrictionOptions) {
+  constructor(options: RestrictionOptions, changed: (restrictions: Restrictions) => void) {
     this.#options = options;
+    this.#changed = changed;
   }
 
   get present(): Restrictions {
@@ -153,11 +154,11 @@ export class RestrictionKeeper {
     if (this.#present[field] === undefined) return;
     const { [field]: _, ...rest } = this.#present;
     this.#present = rest as Restrictions;
-    this.#options.changed(this.#present);
+    this.#changed(this.#present);
   }
 
   #set(fields: Partial<Restrictions>): void {
     this.#present = { ...this.#present, ...fields };
-    this.#options.changed(this.#present);
+    this.#changed(this.#present);
   }
 }

@@ -1,6 +1,6 @@
 // One room as the app sees it: an immutable snapshot of messages, members and marks, and the user's actions.
 
-import type { ConnectionState } from "./connection.ts";
+import { Burst } from "./burst.ts";
 import type { ClientEvents } from "./contract.generated.ts";
 import {
   RequestError,
@@ -11,27 +11,27 @@ import {
   type GetHistory,
   type JoinAnswer,
   type LogAnswer,
-  type Member,
   type Message,
   type Moderated,
   type ModerationOrder,
   type Page,
-  type Request,
   type RoomAnswer,
   type Standing,
   type ServerEvents,
 } from "./contract.ts";
 import type { ReadMarks } from "./inbox.ts";
 import type { LawCounts } from "./laws.ts";
-import { MemberList } from "./members.ts";
-import type { Outbox, Pending } from "./outbox.ts";
 import { patiently } from "./patience.ts";
 import { RestrictionKeeper, UNRESTRICTED, type ModerationAct, type Restrictions } from "./restrictions.ts";
-import type { RoomCache } from "./room_cache.ts";
 import { RoomLog, type Entry } from "./room_log.ts";
-import type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
-import { ObservableStore, type Store } from "./store.ts";
+import { RoomMembers } from "./room_members.ts";
+import type { RoomOptions } from "./room_options.ts";
+import { OUTSIDE, type RoomSnapshot } from "./room_snapshot.ts";
+import { SanctionList } from "./sanction_list.ts";
+import { ObservableStore } from "./store.ts";
+import { Timer } from "./timer.ts";
 import { TypingUsers } from "./typing.ts";
+import { unsentBeside } from "./unsent_messages.ts";
 
 /** Messages of a room that are kept across reloads. */
 const MOST_SAVED = 200;
@@ -45,59 +45,33 @@ const JUMP_PAGE = 200;
 const CATCH_UP_PAGE = 200;
 /** A client that is further behind starts over with the newest page. */
 const FURTHEST_BEHIND = 2_000;
-/** Milliseconds in which marks, saves and member lists are coalesced. */
-const COALESCE = 200;
 /** Milliseconds between the last release and the end of the subscription: a view often comes back at once. */
 const LINGER = 1_000;
-/** The most members in a snapshot beside those who are online: one page of the server. */
-const MEMBERS_PAGE = 200;
 /** The server passes typing on at most every 2 s. */
 const TYPING_PAUSE = 2_000;
-
-/** What a room needs from its client. */
-export interface RoomOptions {
-  /** The room's name. */
-  readonly name: string;
-  readonly request: Request;
-  readonly outbox: Outbox;
-  readonly cache: RoomCache;
-  readonly userId: () => string | undefined;
-  /** Resolves once the user who was signed in before is known. */
-  readonly userRestored: Promise<void>;
-  /** True if the user's token makes them a moderator of every room that they are a member of. */
-  readonly moderator: () => boolean;
-  /** The server's clock, in milliseconds since 1970. */
-  readonly serverNow: () => number;
-  readonly connection: Store<ConnectionState>;
-  /** Reads the room's row of the inbox anew; undefined if there is none. */
-  readonly listed: () => Promise<ReadMarks | undefined>;
-  /** Called when the user has read on. */
-  readonly counted: (marks: ReadMarks) => void;
-}
 
 /** A room as the app sees it. `RoomfulClient.room` makes it. */
 export class Room extends ObservableStore<RoomSnapshot> {
   readonly name: string;
   readonly #options: RoomOptions;
   readonly #log: RoomLog;
-  readonly #unsent = new WeakMap<Pending, RoomMessage>();
   readonly #typing = new TypingUsers((typing) => this.patch({ typing }));
-  readonly #members = new MemberList();
+  readonly #members: RoomMembers;
   readonly #restrictions: RestrictionKeeper;
+  readonly #sanctions: SanctionList;
   /** Resolves once the cached messages are in the snapshot. @internal */
   readonly restored: Promise<void>;
-  #membershipChanged = false;
-  #showMarksTimer: ReturnType<typeof setTimeout> | undefined;
   #views = 0;
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
   #unsubscribing: Promise<unknown> | undefined;
   #catchingUp: Promise<void> | undefined;
   #loadingOlder: Promise<void> | undefined;
-  #sendMarkTimer: ReturnType<typeof setTimeout> | undefined;
-  #saveTimer: ReturnType<typeof setTimeout> | undefined;
-  #membersTimer: ReturnType<typeof setTimeout> | undefined;
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #recountTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #sends = new Burst(() => void this.#sendMark());
+  readonly #saves = new Burst(() => void this.#save());
+  readonly #retry = new Timer(() => {
+    if (this.#online) void this.catchUp();
+  });
+  readonly #recounts = new Burst(() => void this.#recount());
   #readTo = 0;
   /** True from the loss of the membership until the next attempt to join. */
   #lost = false;
@@ -107,28 +81,22 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   constructor(options: RoomOptions) {
     super({
+      ...OUTSIDE,
       room: options.name,
-      joined: false,
       messages: [],
       hasOlder: false,
       hasNewer: false,
       loading: false,
-      members: [],
       restrictions: UNRESTRICTED,
+      sanctions: new Map(),
       typing: [],
-      readSeq: 0,
-      unread: 0,
-      mentions: 0,
-      stale: false,
     });
     this.name = options.name;
     this.#options = options;
     this.#log = new RoomLog(options.userId);
-    this.#restrictions = new RestrictionKeeper({
-      userId: options.userId,
-      serverNow: options.serverNow,
-      changed: (restrictions) => this.#restricted(restrictions),
-    });
+    this.#members = new RoomMembers(options, (fields) => this.patch(fields));
+    this.#restrictions = new RestrictionKeeper(options, (restrictions) => this.#restricted(restrictions));
+    this.#sanctions = new SanctionList(options.serverNow, (sanctions) => this.patch({ sanctions }));
     this.restored = this.#restore();
   }
 
@@ -228,7 +196,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   markRead(seq = this.#log.upTo): void {
     if (seq <= Math.max(this.#readTo, this.getSnapshot().readSeq)) return;
     this.#readTo = seq;
-    this.#sendMarkTimer ??= setTimeout(() => void this.#sendMark(), COALESCE);
+    this.#sends.soon();
   }
 
   /** Tells the others that the user is typing. Call it on every key press. */
@@ -309,11 +277,11 @@ export class Room extends ObservableStore<RoomSnapshot> {
   /** The connection is lost. Messages stay and are marked as stale. @internal */
   offline(): void {
     this.#inSession = this.getSnapshot().joined;
-    clearTimeout(this.#retryTimer);
-    clearTimeout(this.#recountTimer);
-    this.#recountTimer = undefined;
+    this.#retry.cancel();
+    this.#recounts.cancel();
     this.#typing.clear();
     this.#restrictions.offline();
+    this.#sanctions.clear();
     this.#log.disconnected();
     this.#publish({ joined: false, typing: [], stale: this.#log.epoch !== undefined });
   }
@@ -329,21 +297,13 @@ export class Room extends ObservableStore<RoomSnapshot> {
   /** Forgets the room's messages, but not those in the cache. @internal */
   forget(error?: Failure): void {
     this.#log.clear();
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = undefined;
+    this.#saves.cancel();
     this.#readTo = 0;
     this.#members.clear();
+    this.#sanctions.clear();
     const { role: _, ...rest } = this.getSnapshot();
     this.set(rest);
-    this.#publish({
-      joined: false,
-      members: [],
-      readSeq: 0,
-      unread: 0,
-      mentions: 0,
-      stale: false,
-      ...(error && { error }),
-    });
+    this.#publish({ ...OUTSIDE, ...(error && { error }) });
   }
 
   /** A live message. @internal */
@@ -355,8 +315,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#options.outbox.delivered(message);
     if (known) return;
     if (message.userId === me) this.#restrictions.wrote();
-    const { unread, mentions } = this.getSnapshot();
-    if (message.userId === me || message.seq <= this.getSnapshot().readSeq) return;
+    const { unread, mentions, readSeq } = this.getSnapshot();
+    if (message.userId === me || message.seq <= readSeq) return;
     const mentioned = me !== undefined && message.mentions?.includes(me);
     this.patch({ unread: unread + 1, mentions: mentions + (mentioned ? 1 : 0) });
   }
@@ -367,7 +327,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     const { readSeq, unread } = this.getSnapshot();
     if (change.type !== "deleted" || unread === 0 || change.seq <= readSeq) return;
     // A deleted message is not unread. Many may go at once.
-    this.#recountTimer ??= setTimeout(() => void this.#recount(), COALESCE);
+    this.#recounts.soon();
   }
 
   /** Another user has begun or stopped typing. @internal */
@@ -386,6 +346,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   /** A moderator has acted, in this room or in all. @internal */
   moderated(act: ModerationAct): void {
     this.#restrictions.acted(act);
+    // A mute in all rooms is none that a moderator of the room can end.
+    if (act.room !== undefined && this.getSnapshot().joined) this.#sanctions.acted(act);
   }
 
   #restricted(restrictions: Restrictions): void {
@@ -411,18 +373,12 @@ export class Room extends ObservableStore<RoomSnapshot> {
       this.patch({ readSeq: seq });
       void this.#recount();
     }
-    if (!this.#members.mark(userId, seq)) return;
-    this.#showMarksTimer ??= setTimeout(() => {
-      this.#showMarksTimer = undefined;
-      this.#publishMembers();
-    }, COALESCE);
+    if (this.#members.mark(userId, seq)) this.#members.publishes.soon();
   }
 
   /** Users came online, went offline, joined or left: fetches the members, once per burst. @internal */
   membersChanged(membership = false): void {
-    if (!this.getSnapshot().joined) return;
-    this.#membershipChanged ||= membership;
-    this.#membersTimer ??= setTimeout(() => void this.#fetchMembers(), COALESCE);
+    if (this.getSnapshot().joined) this.#members.fetchSoon(membership);
   }
 
   /** Pending messages have changed. @internal */
@@ -432,21 +388,15 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** Ends all timers and stores the messages. @internal */
   close(): void {
-    const timers = [
-      this.#sendMarkTimer,
-      this.#showMarksTimer,
-      this.#membersTimer,
-      this.#retryTimer,
-      this.#recountTimer,
-      this.#releaseTimer,
-    ];
-    for (const timer of timers) clearTimeout(timer);
+    this.#sends.cancel();
+    this.#recounts.cancel();
+    this.#members.close();
+    this.#retry.cancel();
+    clearTimeout(this.#releaseTimer);
     this.#typing.clear();
     this.#restrictions.close();
-    if (this.#saveTimer !== undefined) {
-      clearTimeout(this.#saveTimer);
-      void this.#save();
-    }
+    this.#sanctions.clear();
+    if (this.#saves.cancel()) void this.#save();
   }
 
   // ---- inside
@@ -585,8 +535,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   #took({ readSeq, unread, mentions }: ReadMarks): void {
     this.patch({ readSeq: Math.max(readSeq, this.getSnapshot().readSeq), unread, mentions });
     this.#options.counted({ readSeq, unread, mentions });
-    const me = this.#options.userId();
-    if (me !== undefined && this.#members.mark(me, readSeq)) this.#publishMembers();
+    if (this.#members.mark(this.#options.userId() ?? "", readSeq)) this.#members.publish();
   }
 
   /**
@@ -594,8 +543,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
    * would make the user a member again who has just left.
    */
   async #recount(): Promise<void> {
-    clearTimeout(this.#recountTimer);
-    this.#recountTimer = undefined;
+    this.#recounts.cancel();
     const seq = this.getSnapshot().readSeq;
     try {
       const marks =
@@ -609,11 +557,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   #retryLater(error: Failure): void {
-    clearTimeout(this.#retryTimer);
-    const wait = Math.max(error.retryAfterMs ?? 0, 500 + Math.random() * 1_000);
-    this.#retryTimer = setTimeout(() => {
-      if (this.#online) void this.catchUp();
-    }, wait);
+    this.#retry.in(Math.max(error.retryAfterMs ?? 0, 500 + Math.random() * 1_000));
   }
 
   #receive(entry: Entry): void {
@@ -624,16 +568,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   #fill(): Promise<void> {
-    this.#catchingUp ??= this.#catchUp({
-      room: this.name,
-      epoch: this.#log.epoch ?? "",
-      head: this.#log.head,
-      messages: [],
-      changes: [],
-      more: true,
-      reset: false,
-    }).finally(() => (this.#catchingUp = undefined));
-    return this.#catchingUp;
+    const { epoch = "", head } = this.#log;
+    return this.catchUp({ room: this.name, epoch, head, messages: [], changes: [], more: true, reset: false });
   }
 
   /** Sends a change of a message. A refusal may tell of a mute. */
@@ -650,7 +586,6 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   async #sendMark(): Promise<void> {
-    this.#sendMarkTimer = undefined;
     const laws = this.#log.laws.takeReport();
     try {
       const mark = { room: this.name, seq: this.#readTo, ...(laws && { laws }) };
@@ -662,76 +597,19 @@ export class Room extends ObservableStore<RoomSnapshot> {
     }
   }
 
-  async #fetchMembers(): Promise<void> {
-    this.#membersTimer = undefined;
-    const room = this.name;
-    const fetchAll = this.#membershipChanged;
-    this.#membershipChanged = false;
-    try {
-      const [{ users }, page] = await Promise.all([
-        this.#options.request("chat:get_online_users", { room }),
-        fetchAll ? this.#options.request("chat:get_members", { room, limit: MEMBERS_PAGE }) : undefined,
-      ]);
-      this.#members.setOnline(users);
-      if (page) this.#members.setListed(page.members as readonly Member[]);
-      this.#publishMembers();
-    } catch {
-      // The next change of presence fetches the list again.
-      this.#membershipChanged ||= fetchAll;
-    }
-  }
-
   /** A user has a new profile. @internal */
   profileChanged({ userId, name, avatar }: ServerEvents["user:updated"]): void {
-    if (this.#members.rename(userId, { name, avatar })) this.#publishMembers();
-  }
-
-  #publishMembers(): void {
-    const me = this.#options.userId();
-    const listed = me === undefined ? undefined : this.#members.roleOf(me);
-    const role = listed !== "owner" && this.#options.moderator() ? "moderator" : listed;
-    this.patch({ members: this.#members.all(), ...(role && { role }) });
+    if (this.#members.rename(userId, { name, avatar })) this.#members.publish();
   }
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */
   #publish(fields: Partial<RoomSnapshot> = {}): void {
     const { messages: sent, gap, hasOlder, laws, upTo } = this.#log;
     laws.handedOut(sent, upTo);
-    const unsent = this.#unsentBeside(sent).map((pending) => this.#asUnsent(pending));
+    const unsent = unsentBeside(sent, this.#options);
     const messages = unsent.length === 0 ? sent : [...sent, ...unsent];
     this.patch({ messages, hasOlder, hasNewer: gap !== undefined, ...fields });
-    if (this.#log.epoch !== undefined) this.#saveTimer ??= setTimeout(() => void this.#save(), COALESCE);
-  }
-
-  /** The pending messages that are not in the window yet: a message may arrive before its ack. */
-  #unsentBeside(messages: readonly Message[]): Pending[] {
-    const pending = this.#options.outbox.of(this.name);
-    if (pending.length === 0) return pending;
-    const me = this.#options.userId();
-    const missing = new Map(pending.map((one) => [one.clientId, one]));
-    for (const { userId, clientId } of messages)
-      if (clientId !== undefined && userId === me) missing.delete(clientId);
-    return [...missing.values()];
-  }
-
-  #asUnsent(pending: Pending): RoomMessage {
-    const known = this.#unsent.get(pending);
-    const me = this.#options.userId() ?? "";
-    if (known?.userId === me) return known;
-    const { clientId, room, draft, at, error } = pending;
-    const { outbox } = this.#options;
-    const base = { ...draft, id: clientId, room, seq: 0, userId: me, at, clientId };
-    const shown: RoomMessage = error
-      ? {
-          ...base,
-          state: "failed",
-          error,
-          retry: () => outbox.retry(clientId),
-          discard: () => outbox.discard(clientId),
-        }
-      : { ...base, state: "sending" };
-    this.#unsent.set(pending, shown);
-    return shown;
+    if (this.#log.epoch !== undefined) this.#saves.soon();
   }
 
   async #restore(): Promise<void> {
@@ -743,7 +621,6 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   async #save(): Promise<void> {
-    this.#saveTimer = undefined;
     const saved = this.#log.save(MOST_SAVED);
     if (saved) await this.#options.cache.saveLog(this.name, saved);
   }

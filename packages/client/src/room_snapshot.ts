@@ -3,6 +3,7 @@
 import type { Failure, Member, Message, Role } from "./contract.ts";
 import type { SentMessage } from "./message_window.ts";
 import type { Restrictions } from "./restrictions.ts";
+import type { KnownSanctions } from "./sanction_list.ts";
 
 /** A message in a snapshot. Sent messages have a `seq`; others have `seq` 0 and come last. */
 export type RoomMessage =
@@ -29,12 +30,16 @@ export interface RoomSnapshot {
   /** True if messages newer than the window exist and are being loaded. */
   readonly hasNewer: boolean;
   readonly loading: boolean;
-  /** Members, those who are online first. Of a large room, others than these may be missing. */
+  /** Members, those who are online first. Of a large room, some who are offline are missing. */
   readonly members: readonly Member[];
+  /** True if the room has members beside these. */
+  readonly moreMembers: boolean;
   /** The user's role, from the first join on. */
   readonly role?: Role;
   /** What moderators have ordered. */
   readonly restrictions: Restrictions;
+  /** For moderators: the mutes and bans of others by user, from acts since the user has joined the room. */
+  readonly sanctions: ReadonlyMap<string, KnownSanctions>;
   /** Ids of other users who are typing. */
   readonly typing: readonly string[];
   readonly readSeq: number;
@@ -45,3 +50,14 @@ export interface RoomSnapshot {
   /** Why the room cannot be joined. */
   readonly error?: Failure;
 }
+
+/** What a snapshot says of a room that the user is not in. */
+export const OUTSIDE = {
+  joined: false,
+  members: [],
+  moreMembers: false,
+  readSeq: 0,
+  unread: 0,
+  mentions: 0,
+  stale: false,
+} satisfies Partial<RoomSnapshot>;

@@ -21,11 +21,8 @@ export class TypingUsers {
   }
 
   stopped(userId: string): void {
-    const timer = this.#timers.get(userId);
-    if (timer === undefined) return;
-    clearTimeout(timer);
-    this.#timers.delete(userId);
-    this.#changed([...this.#timers.keys()]);
+    clearTimeout(this.#timers.get(userId));
+    if (this.#timers.delete(userId)) this.#changed([...this.#timers.keys()]);
   }
 
   /** Forgets everybody, without a call of `changed`. */

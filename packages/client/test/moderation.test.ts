@@ -74,6 +74,33 @@ test("a muted user learns until when and why, and writes again when the mute end
   await until(bob, (snapshot) => snapshot.restrictions.muted === undefined);
 });
 
+test("a moderator sees whom all moderators have muted and banned, and when that ends", async () => {
+  const { name, ada, bob } = await moderated();
+  const of = (room: typeof ada, user = "bob") => room.getSnapshot().sanctions.get(user);
+  expect(of(ada)).toBeUndefined();
+  await ada.moderate({ action: "mute", userId: "bob", until: Date.now() + 3_000 });
+  await until(ada, () => of(ada)?.muted === true);
+  expect(of(ada)).toEqual({ muted: true });
+  await until(ada, () => of(ada)?.muted === false);
+  await server.api("PUT", `rooms/${name}/bans/bob`, {});
+  await until(ada, () => of(ada)?.banned === true);
+  expect(of(ada)).toEqual({ muted: false, banned: true });
+  expect(of(bob, "ada")).toBeUndefined();
+  await ada.moderate({ action: "unban", userId: "bob" });
+  await until(ada, () => of(ada)?.banned === false);
+  // A moderator of the room cannot end a mute in all rooms.
+  await server.api("PUT", "users/bob/mute", {});
+  await server.api("PUT", `rooms/${name}/mutes/eve`, {});
+  await until(ada, () => of(ada, "eve")?.muted === true);
+  expect(of(ada)).toEqual({ muted: false, banned: false });
+  await server.api("DELETE", "users/bob/mute");
+
+  // Acts while the room is closed are unknown.
+  ada.release();
+  await until(ada, ({ joined }) => !joined);
+  expect(ada.getSnapshot().sanctions.size).toBe(0);
+});
+
 test("a user learns the restrictions in force after a join and after a reconnect", async () => {
   const { name, ada, bob, bobs } = await moderated();
   await ada.moderate({ action: "freeze" });

@@ -121,6 +121,40 @@ test("strict mode mounts twice and joins once; the last unmount ends the subscri
   expect(await ada.at("message").count()).toBe(2);
 });
 
+test("a mark beside the unread count tells of mentions, however many messages are unread", async () => {
+  const room = newRoom();
+  const ada = await open({ user: "ada", room: newRoom() });
+  const bob = await joined("bob", room);
+  await server.api("PUT", `rooms/${room}/members/ada`, {});
+  const line = ada.at("room-item", { room });
+  const counts = (unread: string) => line.getByTestId("unread-badge").filter({ hasText: unread }).waitFor();
+  await bob.room.send({ text: "morning" }).sent;
+  await counts("1");
+  expect(await line.getByTestId("mention-badge").count()).toBe(0);
+  await bob.room.send({ text: "@ada are you there?", mentions: ["ada"] }).sent;
+  await counts("2");
+  await line.getByTestId("mention-badge").waitFor();
+  expect(await line.getByTestId("unread-badge").innerText()).toBe("2");
+  await line.getByRole("link", { name: /2 unread, 1 mention$/ }).waitFor();
+  await ada.picture("unread-mention");
+});
+
+test("the number of offline members says when the room has more than the listed ones", async () => {
+  const room = newRoom();
+  await server.api("PUT", `rooms/${room}`, { kind: "public" });
+  const join = (user: string) => server.api("PUT", `rooms/${room}/members/${user}`, {});
+  await Promise.all(["ada", ...Array.from({ length: 199 }, (_, n) => `user-${n}`)].map(join));
+  const ada = await open({ user: "ada", room });
+  const heading = (text: string) => ada.at("members").getByRole("heading", { name: text, exact: true });
+  await heading("Online: 1").waitFor();
+  await heading("Offline: 199").waitFor();
+  // The server lists 200 members in a page.
+  await Promise.all(Array.from({ length: 109 }, (_, n) => join(`visitor-${n}`)));
+  await heading("Offline: 199 or more").waitFor();
+  expect(await ada.at("offline-user").count()).toBe(199);
+  await ada.picture("many-members");
+});
+
 test("the first code of the README is a working chat", async () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
   const code = /```tsx\n([^]*?)\n```/.exec(readme)?.[1] ?? "";

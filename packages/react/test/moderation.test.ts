@@ -121,6 +121,37 @@ test("a mute by keyboard: the user reads until when and why, and writes again af
   await ada.message("half a thought");
 });
 
+test("the menu offers to end a mute or ban that is known to hold, and else to begin one", async () => {
+  const { room, ada, bob } = await twoWindows();
+  const entries = async () => {
+    await menuOf(ada, "buy my things");
+    const ids = await ada
+      .at("menu-list")
+      .locator("button")
+      .evaluateAll((all) => all.map((button) => button.dataset["testid"]));
+    await ada.picture(`menu-of-${ids.join("-")}`);
+    await ada.page.keyboard.press("Escape");
+    await ada.at("menu-list").waitFor({ state: "detached" });
+    return ids.slice(0, -3);
+  };
+  const order = (action: "mute" | "unmute" | "ban" | "unban") =>
+    ada.page.evaluate(
+      ([name, action]) => window.client.room(name).moderate({ action, userId: "bob" }),
+      [room, action] as const,
+    );
+  // Nobody has said yet whether Bob is muted. A member is not banned.
+  await expect.poll(entries).toEqual(["mute", "unmute", "ban"]);
+  await order("mute");
+  await expect.poll(entries).toEqual(["unmute", "ban"]);
+  await order("unmute");
+  await expect.poll(entries).toEqual(["mute", "ban"]);
+  await order("ban");
+  await bob.at("refused").waitFor();
+  await expect.poll(entries).toEqual(["mute", "unban"]);
+  await order("unban");
+  await expect.poll(entries).toEqual(["mute", "ban"]);
+});
+
 test("a frozen room locks the composer of members, and not of moderators", async () => {
   const { ada, bob } = await twoWindows();
   await ada.at("freeze").check();
@@ -133,6 +164,27 @@ test("a frozen room locks the composer of members, and not of moderators", async
   await bob.at("writing-note").waitFor({ state: "detached" });
   await bob.say("we are back");
   await ada.message("we are back");
+});
+
+test("the field of the slow mode has the width of its content, however wide the page is", async () => {
+  const { ada } = await twoWindows();
+  await ada.page.addStyleTag({ content: ".app { grid-template-columns: 100px 100px 1fr !important; }" });
+  const widths = () =>
+    ada.page.evaluate(() =>
+      ["room-controls", "slow-mode"].map(
+        (id) => document.querySelector(`[data-testid="${id}"]`)!.getBoundingClientRect().width,
+      ),
+    );
+  await expect.poll(async () => (await widths())[0]).toBeGreaterThan(700);
+  expect((await widths())[1]).toBeLessThan(160);
+  await ada.picture("slow-mode-wide");
+  // In a narrow column, it goes below its label, and is not cut off.
+  await ada.page.addStyleTag({ content: ".app { grid-template-columns: 100px 1fr 180px !important; }" });
+  await expect.poll(async () => (await widths())[0]).toBeLessThan(180);
+  const [panel, field] = await widths();
+  expect(field).toBeLessThan(panel! - 20);
+  expect(field).toBeGreaterThan(110);
+  await ada.picture("slow-mode-narrow");
 });
 
 test("slow mode counts down, keeps what the user types, and does not bind moderators", async () => {

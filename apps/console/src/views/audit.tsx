@@ -3,9 +3,11 @@
 import { useConsole } from "../console.ts";
 import { Time } from "../facts.tsx";
 import { RoomLink, UserLink } from "../links.tsx";
+import { Name } from "../name.tsx";
 import { go, href } from "../place.ts";
 import { SearchForm } from "../search_form.tsx";
 import { PagedTable, usePages, type Column } from "../table.tsx";
+import { Words } from "../words.tsx";
 
 interface AuditRecord {
   readonly id: number;
@@ -21,8 +23,8 @@ interface AuditRecord {
 
 const COLUMNS: readonly Column<AuditRecord>[] = [
   { head: "At", cell: ({ at }) => <Time at={at} /> },
-  { head: "By", cell: ({ actor }) => <bdi>{actor}</bdi> },
-  { head: "Action", cell: ({ action }) => <code>{action}</code> },
+  { head: "By", cell: ({ actor }) => <Name>{actor}</Name> },
+  { head: "Action", cell: ({ action }) => <Words>{action}</Words> },
   { head: "Room", cell: ({ room }) => (room === undefined ? "–" : <RoomLink room={room} />) },
   { head: "User", cell: ({ userId }) => (userId === undefined ? "–" : <UserLink user={userId} />) },
   { head: "Status", kind: "number", cell: ({ status }) => status },

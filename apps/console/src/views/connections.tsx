@@ -8,6 +8,7 @@ import { size } from "../format.ts";
 import { UserLink } from "../links.tsx";
 import { MissingNodes } from "../missing_nodes.tsx";
 import type { Connection } from "../model.ts";
+import { Name } from "../name.tsx";
 import { go, href } from "../place.ts";
 import { SearchForm } from "../search_form.tsx";
 import { PagedTable, usePages, type Column } from "../table.tsx";
@@ -16,9 +17,9 @@ const FILTERS = ["user", "room", "node"] as const;
 
 /** What each list of connections shows. */
 export const connectionColumns: readonly Column<Connection>[] = [
-  { head: "Device", cell: ({ device }) => <bdi>{device || "–"}</bdi> },
-  { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
-  { head: "Address", cell: ({ address }) => address ?? "–" },
+  { head: "Device", cell: ({ device }) => <Name>{device || "–"}</Name> },
+  { head: "Node", cell: ({ node }) => <Name>{node}</Name> },
+  { head: "Address", cell: ({ address }) => <Name>{address ?? "–"}</Name> },
   { head: "Transport", cell: ({ transport }) => transport },
   { head: "Connected", cell: ({ connectedAt }) => <Age at={connectedAt} /> },
   { head: "Rooms", kind: "number", cell: ({ rooms }) => rooms },

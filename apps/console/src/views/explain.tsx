@@ -6,6 +6,7 @@ import { Failure } from "../failure.tsx";
 import { RoomLink, UserLink } from "../links.tsx";
 import { MissingNodes } from "../missing_nodes.tsx";
 import type { Explanation } from "../model.ts";
+import { Name } from "../name.tsx";
 import { go, href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { SearchForm } from "../search_form.tsx";
@@ -101,8 +102,8 @@ function Answer({ user, room, seq }: { user: string; room: string; seq: string }
 
 const DEVICES: readonly Column<Explanation["devices"][number]>[] = [
   { head: "Session", cell: ({ sessionId }) => <code>{sessionId}</code> },
-  { head: "Device", cell: ({ device }) => <bdi>{device || "–"}</bdi> },
-  { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
+  { head: "Device", cell: ({ device }) => <Name>{device || "–"}</Name> },
+  { head: "Node", cell: ({ node }) => <Name>{node}</Name> },
   { head: "Connected", cell: ({ connectedAt }) => <Time at={connectedAt} /> },
   { head: "Open at the message", cell: ({ connectedThen }) => YES_NO(connectedThen) },
 ];

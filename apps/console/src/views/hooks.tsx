@@ -5,6 +5,7 @@ import { Age } from "../facts.tsx";
 import { Failure } from "../failure.tsx";
 import { number } from "../format.ts";
 import { MissingNodes } from "../missing_nodes.tsx";
+import { Name } from "../name.tsx";
 import { usePoll } from "../poll.ts";
 import { Table, type Column } from "../table.tsx";
 
@@ -28,20 +29,21 @@ const STATES = {
 } as const;
 
 const COLUMNS: readonly Column<Hook>[] = [
-  { head: "Hook", cell: ({ name }) => <bdi>{name}</bdi> },
-  { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
+  { head: "Hook", cell: ({ name }) => <Name>{name}</Name> },
+  { head: "Node", cell: ({ node }) => <Name>{node}</Name> },
   {
     head: "Asked about",
+    kind: "text",
     cell: ({ event, rooms }) => (
       <>
         <code>{event}</code> {rooms.length === 0 ? "in all rooms" : <bdi>{`in ${rooms.join(", ")}`}</bdi>}
       </>
     ),
   },
-  { head: "Endpoint", cell: ({ circuit }) => STATES[circuit] },
+  { head: "Endpoint", kind: "phrase", cell: ({ circuit }) => STATES[circuit] },
   { head: "Without an answer", cell: ({ onFailure }) => `${onFailure}s` },
   { head: "Waiting", kind: "number", cell: ({ inFlight }) => number(inFlight) },
-  { head: "Answers", cell: ({ answers }) => counts(answers) },
+  { head: "Answers", kind: "phrase", cell: ({ answers }) => counts(answers) },
   {
     head: "Failures",
     kind: "text",

@@ -9,6 +9,7 @@ import { useConsole } from "../console.ts";
 import { Failure } from "../failure.tsx";
 import { number } from "../format.ts";
 import type { Figures, Stats, StatsHistory } from "../model.ts";
+import { Name } from "../name.tsx";
 import { href } from "../place.ts";
 import { INTERVAL, usePoll } from "../poll.ts";
 import { useSettings } from "../settings.ts";
@@ -146,7 +147,7 @@ function Charts({ query }: { query: Query }) {
 }
 
 const NODE_COLUMNS: readonly Column<Stats["nodes"][number]>[] = [
-  { head: "Node", cell: ({ node }) => <bdi>{node}</bdi> },
+  { head: "Node", cell: ({ node }) => <Name>{node}</Name> },
   ...FIGURES.map(([name, head, unit]): Column<Stats["nodes"][number]> => ({
     head,
     kind: "number",

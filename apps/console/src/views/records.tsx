@@ -7,10 +7,12 @@ import { Age } from "../facts.tsx";
 import { Failure } from "../failure.tsx";
 import { RoomLink } from "../links.tsx";
 import type { WebhookRecord } from "../model.ts";
+import { Name } from "../name.tsx";
 import { href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { Table, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
+import { Words } from "../words.tsx";
 
 const LATEST = 100;
 const STATES = [
@@ -91,8 +93,8 @@ export function recordColumns(
   action: (record: WebhookRecord) => React.ReactNode,
 ): readonly Column<WebhookRecord>[] {
   return [
-    { head: "Event", cell: ({ event }) => <code>{event}</code> },
-    { head: "Receiver", cell: ({ sink }) => <bdi>{sink}</bdi> },
+    { head: "Event", cell: ({ event }) => <Words>{event}</Words> },
+    { head: "Receiver", cell: ({ sink }) => <Name>{sink}</Name> },
     { head: "State", cell: ({ state }) => state },
     { head: "Failures", kind: "number", cell: ({ attempts }) => attempts },
     { head: "Happened", cell: ({ at }) => <Age at={at} /> },

@@ -5,6 +5,7 @@ import { useAsk, type Terms } from "../ask.tsx";
 import { useConsole } from "../console.ts";
 import { Age } from "../facts.tsx";
 import { RoomLink, UserLink } from "../links.tsx";
+import { Name } from "../name.tsx";
 import { href } from "../place.ts";
 import { PagedTable, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
@@ -81,7 +82,7 @@ export function Reports({ tab }: { tab: string | null }) {
           kind: "actions",
           cell: (report) => <Decisions report={report} onDone={pages.refresh} />,
         }
-      : { head: "Decided by", cell: ({ resolvedBy }) => <bdi>{resolvedBy ?? "–"}</bdi> },
+      : { head: "Decided by", cell: ({ resolvedBy }) => <Name>{resolvedBy ?? "–"}</Name> },
   ];
   return (
     <>

@@ -13,7 +13,9 @@ import { href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { PagedTable, Table, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
-import { SanctionButton, SanctionTable } from "./sanctions.tsx";
+import { Unknown } from "../unknown.tsx";
+import { SanctionButton } from "./sanction_buttons.tsx";
+import { SanctionTable } from "./sanctions.tsx";
 
 const LATEST = 50;
 const SLOW_MODES = [0, 5, 10, 30, 60, 300, 900, 3600];
@@ -27,8 +29,6 @@ const PARTS = [
 
 export function RoomView({ room, tab }: { room: string; tab: string | null }) {
   const { access } = useConsole();
-  const tabs = PARTS.filter(({ route }) => access.can("get", route));
-  const open = tabs.find(({ name }) => name === tab)?.name ?? tabs[0]?.name;
   return (
     <>
       <p className="trail">
@@ -37,8 +37,41 @@ export function RoomView({ room, tab }: { room: string; tab: string | null }) {
       <h1>
         <bdi>{room}</bdi>
       </h1>
-      <Locked what="The settings of the room" route="/rooms/{room}" />
-      {access.can("get", "/rooms/{room}") && <Details room={room} />}
+      {access.can("get", "/rooms/{room}") ? (
+        <Details room={room} tab={tab} />
+      ) : (
+        <>
+          <Locked what="The settings of the room" route="/rooms/{room}" />
+          <Parts room={room} tab={tab} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** The settings and the parts of a room that the server knows. */
+function Details({ room, tab }: { room: string; tab: string | null }) {
+  const { api } = useConsole();
+  const { data, error, refresh } = usePoll(`room ${room}`, (signal) =>
+    api.get<RoomDetails>(path`/v1/rooms/${room}`, { signal }),
+  );
+  if (error?.status === 404) return <Unknown what="room with the name" name={room} />;
+  if (!data && !error) return <p className="empty">Loading …</p>;
+  return (
+    <>
+      <Failure error={error} retry={refresh} />
+      {data && <Settings details={data} refresh={refresh} />}
+      <Parts room={room} tab={tab} />
+    </>
+  );
+}
+
+function Parts({ room, tab }: { room: string; tab: string | null }) {
+  const { access } = useConsole();
+  const tabs = PARTS.filter(({ route }) => access.can("get", route));
+  const open = tabs.find(({ name }) => name === tab)?.name ?? tabs[0]?.name;
+  return (
+    <>
       <Tabs
         label="Parts of the room"
         tabs={tabs.map(({ name, label }) => ({ name, label, href: href("rooms", room, { tab: name }) }))}
@@ -51,19 +84,6 @@ export function RoomView({ room, tab }: { room: string; tab: string | null }) {
       {PARTS.map(({ name, label, route }) => (
         <Locked key={name} what={label} route={route} />
       ))}
-    </>
-  );
-}
-
-function Details({ room }: { room: string }) {
-  const { api } = useConsole();
-  const { data, error, refresh } = usePoll(`room ${room}`, (signal) =>
-    api.get<RoomDetails>(path`/v1/rooms/${room}`, { signal }),
-  );
-  return (
-    <>
-      <Failure error={error} retry={refresh} />
-      {data && <Settings details={data} refresh={refresh} />}
     </>
   );
 }

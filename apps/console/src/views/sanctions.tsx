@@ -1,127 +1,23 @@
-// Bans and mutes, in one room and in all: the lists, and the buttons that impose and lift one.
+// Bans and mutes, in one room and in all: the lists.
 
-import { path, type Api } from "../api.ts";
-import { useAsk, type Terms } from "../ask.tsx";
+import { path } from "../api.ts";
 import { useConsole } from "../console.ts";
 import { Age, Time } from "../facts.tsx";
-import { dateTime } from "../format.ts";
-import { RoomLink, UserLink } from "../links.tsx";
+import { UserLink } from "../links.tsx";
 import type { Sanction, SanctionKind } from "../model.ts";
+import { Name } from "../name.tsx";
 import { href } from "../place.ts";
-import { PagedTable, Table, usePages, type Column } from "../table.tsx";
+import { PagedTable, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
+import { DONE, LiftButton, scope } from "./sanction_buttons.tsx";
 
-const DONE = { ban: "banned", mute: "muted" } as const;
-const VERBS = { ban: "Ban", mute: "Mute" } as const;
-
-/** Where a sanction holds: without a room, in all. */
-interface Target {
-  readonly kind: SanctionKind;
-  readonly user: string;
-  readonly room?: string | undefined;
-}
-
-const scope = (room: string | undefined) => (room === undefined ? "in all rooms" : `in ${room}`);
-
-function address({ kind, user, room }: Target): string {
-  if (room === undefined) return kind === "ban" ? path`/v1/users/${user}/ban` : path`/v1/users/${user}/mute`;
-  return kind === "ban" ? path`/v1/rooms/${room}/bans/${user}` : path`/v1/rooms/${room}/mutes/${user}`;
-}
-
-const ROUTES = {
-  ban: { user: "/users/{user}/ban", room: "/rooms/{room}/bans/{user}" },
-  mute: { user: "/users/{user}/mute", room: "/rooms/{room}/mutes/{user}" },
-} as const;
-
-function routeOf(kind: SanctionKind, room: string | undefined): string {
-  return ROUTES[kind][room === undefined ? "user" : "room"];
-}
-
-const EFFECTS = {
-  ban: {
-    user: "Their memberships end and their connections close. They cannot connect during the ban.",
-    room: "Their membership of this room ends, and they cannot join it again while the ban lasts.",
-  },
-  mute: {
-    user: "They cannot send, edit or react in any room while the mute lasts. They can still read.",
-    room: "They cannot send, edit or react in this room while the mute lasts. They can still read.",
-  },
-} as const;
-
-async function impose(api: Api, target: Target, terms: Terms): Promise<string> {
-  await api.send("PUT", address(target), terms);
-  const end = terms.until === undefined ? "" : ` until ${dateTime(terms.until)}`;
-  return `${target.user} is ${DONE[target.kind]} ${scope(target.room)}${end}.`;
-}
-
-export function SanctionButton({ onDone, ...target }: Target & { onDone: () => void }) {
-  const { api, access } = useConsole();
-  const ask = useAsk();
-  const { kind, user, room } = target;
-  if (!access.can("put", routeOf(kind, room))) return null;
-  return (
-    <button
-      type="button"
-      className="button danger"
-      data-testid={kind}
-      aria-label={`${VERBS[kind]} ${user}`}
-      onClick={() =>
-        ask({
-          title: `${VERBS[kind]} ${user} ${scope(room)}?`,
-          text: EFFECTS[kind][room === undefined ? "user" : "room"],
-          action: VERBS[kind],
-          terms: "end and reason",
-          run: async (terms) => {
-            const outcome = await impose(api, target, terms);
-            onDone();
-            return outcome;
-          },
-        })
-      }
-    >
-      {VERBS[kind]}
-    </button>
-  );
-}
-
-function LiftButton({ onDone, ...target }: Target & { onDone: () => void }) {
-  const { api, access } = useConsole();
-  const ask = useAsk();
-  const { kind, user, room } = target;
-  if (!access.can("delete", routeOf(kind, room))) return null;
-  return (
-    <button
-      type="button"
-      className="button"
-      data-testid="lift"
-      aria-label={`Lift the ${kind} of ${user}`}
-      onClick={() =>
-        ask({
-          title: `Lift the ${kind} of ${user} ${scope(room)}?`,
-          text:
-            kind === "ban"
-              ? "They can connect and join again at once. Memberships that the ban ended do not come back."
-              : "They can send, edit and react again at once.",
-          action: "Lift",
-          run: async () => {
-            await api.send("DELETE", address(target));
-            onDone();
-            return `${user} is no longer ${DONE[kind]} ${scope(room)}.`;
-          },
-        })
-      }
-    >
-      Lift
-    </button>
-  );
-}
-
-function sanctionColumns(onDone: () => void): readonly Column<Sanction>[] {
+/** What each list of bans and mutes shows. */
+export function sanctionColumns(onDone: () => void): readonly Column<Sanction>[] {
   return [
     { head: "Since", cell: ({ at }) => <Age at={at} /> },
     { head: "Ends", cell: ({ until }) => <Time at={until} none="never" /> },
     { head: "Reason", kind: "text", cell: ({ reason }) => <bdi>{reason ?? "–"}</bdi> },
-    { head: "By", cell: ({ actor }) => <bdi>{actor}</bdi> },
+    { head: "By", cell: ({ actor }) => <Name>{actor}</Name> },
     {
       head: "Actions",
       kind: "actions",
@@ -130,31 +26,6 @@ function sanctionColumns(onDone: () => void): readonly Column<Sanction>[] {
       ),
     },
   ];
-}
-
-/** The bans and mutes of one user, in all rooms and in single ones. */
-export function UserSanctions({
-  user,
-  sanctions,
-  onDone,
-}: {
-  user: string;
-  sanctions: readonly Sanction[];
-  onDone: () => void;
-}) {
-  return (
-    <Table
-      label={`Bans and mutes of ${user}`}
-      columns={[
-        { head: "Kind", cell: ({ kind }) => kind },
-        { head: "Room", cell: ({ room }) => (room == null ? "all rooms" : <RoomLink room={room} />) },
-        ...sanctionColumns(onDone),
-      ]}
-      rows={sanctions}
-      id={({ kind, room }) => (room == null ? kind : `${kind} ${room}`)}
-      empty="The user is neither banned nor muted."
-    />
-  );
 }
 
 /** The bans or mutes of one room, or without a room those that hold in all. */

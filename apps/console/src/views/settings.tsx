@@ -1,12 +1,15 @@
 // Warnings about unsafe settings, then the settings in force, with a filter.
 
-import { Fragment, useState } from "react";
+import { useState } from "react";
 
 import { Icon } from "../../../shared/icon.tsx";
 import { Failure } from "../failure.tsx";
+import { sentence } from "../format.ts";
 import { href } from "../place.ts";
+import { Prose } from "../prose.tsx";
 import { matches, useSettings, valueText, type Setting, type Warning } from "../settings.ts";
 import { Table, type Column } from "../table.tsx";
+import { Words } from "../words.tsx";
 
 /** Give it a `key` of the filter, so that another location shows in the field. */
 export function SettingsView({ filter: given }: { filter: string }) {
@@ -81,7 +84,9 @@ function Warnings({ warnings }: { warnings: readonly Warning[] }) {
             <a href={href("settings", undefined, { filter: key })}>
               <code>{key}</code>
             </a>
-            <p>{sentence(text)}</p>
+            <p>
+              <Prose text={sentence(text)} />
+            </p>
           </div>
         </li>
       ))}
@@ -89,32 +94,14 @@ function Warnings({ warnings }: { warnings: readonly Warning[] }) {
   );
 }
 
-/** The server's texts are lines of a list, without a capital and a full stop. */
-const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-
 const COLUMNS: readonly Column<Setting>[] = [
-  { head: "Setting", cell: ({ key }) => <Key>{key}</Key> },
+  { head: "Setting", cell: ({ key }) => <Words>{key}</Words> },
   { head: "Value", kind: "text", cell: (setting) => <Value setting={setting} /> },
   {
     head: "Source",
     cell: ({ source }) => (source === "default" ? <span className="faint">default</span> : source),
   },
 ];
-
-/** A key that breaks between its words on a narrow screen. */
-function Key({ children }: { children: string }) {
-  const words = children.split(/(?<=[._])/);
-  return (
-    <code className="words">
-      {words.map((word, index) => (
-        <Fragment key={index}>
-          {word}
-          <wbr />
-        </Fragment>
-      ))}
-    </code>
-  );
-}
 
 function Value({ setting }: { setting: Setting }) {
   const text = valueText(setting);

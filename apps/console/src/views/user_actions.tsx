@@ -4,7 +4,8 @@ import { path, type Api } from "../api.ts";
 import { useAsk, type Question } from "../ask.tsx";
 import { useConsole } from "../console.ts";
 import { dateTime } from "../format.ts";
-import { SanctionButton } from "./sanctions.tsx";
+import { SanctionSwitch } from "./sanction_buttons.tsx";
+import type { UserSanctions } from "./user_sanctions.tsx";
 
 interface Action {
   readonly name: string;
@@ -95,7 +96,13 @@ const ACTIONS: readonly Action[] = [
   },
 ];
 
-export function UserActions({ user, refresh }: { user: string; refresh: () => void }) {
+interface UserActionsProps {
+  readonly user: string;
+  readonly sanctions: UserSanctions;
+  readonly refresh: () => void;
+}
+
+export function UserActions({ user, sanctions, refresh }: UserActionsProps) {
   const { api, access } = useConsole();
   const ask = useAsk();
   const buttons = (harmless: boolean) =>
@@ -121,11 +128,19 @@ export function UserActions({ user, refresh }: { user: string; refresh: () => vo
           </button>
         ),
     );
+  // Without an answer, an action can still replace what holds.
+  const known = sanctions.data ?? (sanctions.error && []);
+  const onDone = () => {
+    sanctions.refresh();
+    refresh();
+  };
   return (
     <div className="actions">
       {buttons(true)}
-      <SanctionButton kind="mute" user={user} onDone={refresh} />
-      <SanctionButton kind="ban" user={user} onDone={refresh} />
+      {known &&
+        (["mute", "ban"] as const).map((kind) => (
+          <SanctionSwitch key={kind} kind={kind} user={user} sanctions={known} onDone={onDone} />
+        ))}
       {buttons(false)}
     </div>
   );

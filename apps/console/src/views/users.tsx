@@ -9,14 +9,15 @@ import { useConsole } from "../console.ts";
 import { Age, Facts } from "../facts.tsx";
 import { Failure } from "../failure.tsx";
 import { Locked } from "../locked.tsx";
-import type { Sanction, User } from "../model.ts";
+import type { User } from "../model.ts";
 import { go, href } from "../place.ts";
 import { usePoll } from "../poll.ts";
 import { SearchForm } from "../search_form.tsx";
 import { Tabs } from "../tabs.tsx";
-import { UserSanctions } from "./sanctions.tsx";
+import { Unknown } from "../unknown.tsx";
 import { UserActions } from "./user_actions.tsx";
 import { UserBlocks, UserConnections, UserReports, UserRooms } from "./user_parts.tsx";
+import { SanctionTags, SanctionsOfUser, useSanctions, type UserSanctions } from "./user_sanctions.tsx";
 
 export function Users({ user, tab }: { user: string | undefined; tab: string | null }) {
   return (
@@ -38,7 +39,7 @@ interface Part {
   readonly label: string;
   /** The call that it shows. */
   readonly route: string;
-  readonly show: (user: string) => ReactNode;
+  readonly show: (user: string, sanctions: UserSanctions) => ReactNode;
 }
 
 const PARTS: readonly Part[] = [
@@ -47,7 +48,7 @@ const PARTS: readonly Part[] = [
     name: "sanctions",
     label: "Bans and mutes",
     route: "/users/{user}/sanctions",
-    show: (user) => <AllSanctions user={user} />,
+    show: (user, sanctions) => <SanctionsOfUser user={user} sanctions={sanctions} />,
   },
   {
     name: "connections",
@@ -73,15 +74,17 @@ function UserDetails({ user, tab }: { user: string; tab: string | null }) {
   const { access } = useConsole();
   const parts = PARTS.filter(({ route }) => access.can("get", route));
   const open = parts.find(({ name }) => name === tab) ?? parts[0];
+  const sanctions = useSanctions(user);
+  const Head = access.can("get", "/users/{user}") ? Person : Stranger;
   return (
     <>
-      {access.can("get", "/users/{user}") ? <Person user={user} /> : <Stranger user={user} />}
+      <Head user={user} sanctions={sanctions} />
       <Tabs
         label="Parts of the user"
         tabs={parts.map(({ name, label }) => ({ name, label, href: href("users", user, { tab: name }) }))}
         open={open?.name}
       />
-      {open?.show(user)}
+      {open?.show(user, sanctions)}
       {PARTS.map(({ label, route }) => (
         <Locked key={route} what={label} route={route} />
       ))}
@@ -94,12 +97,18 @@ function UserDetails({ user, tab }: { user: string; tab: string | null }) {
   );
 }
 
+interface HeadProps {
+  readonly user: string;
+  readonly sanctions: UserSanctions;
+}
+
 /** Presence and actions. */
-function Person({ user }: { user: string }) {
+function Person({ user, sanctions }: HeadProps) {
   const { api } = useConsole();
   const { data, error, refresh } = usePoll(`user ${user}`, (signal) =>
     api.get<User>(path`/v1/users/${user}`, { signal }),
   );
+  if (error?.status === 404) return <Unknown what="user with the id" name={user} />;
   if (!data) return error ? <Failure error={error} retry={refresh} /> : <p className="empty">Loading …</p>;
   const name = data.name ?? data.userId;
   return (
@@ -110,6 +119,7 @@ function Person({ user }: { user: string }) {
         <h2>
           <bdi>{name}</bdi>
         </h2>
+        <SanctionTags sanctions={sanctions.data ?? []} />
       </header>
       <Facts
         facts={[
@@ -125,37 +135,23 @@ function Person({ user }: { user: string }) {
           ["Connections", <span data-testid="user-connections">{data.devices.length}</span>],
         ]}
       />
-      <UserActions user={user} refresh={refresh} />
+      <UserActions user={user} sanctions={sanctions} refresh={refresh} />
     </>
   );
 }
 
 /** For a key that may act on a user, and not see them. */
-function Stranger({ user }: { user: string }) {
+function Stranger({ user, sanctions }: HeadProps) {
   return (
     <>
-      <h2>
-        <bdi>{user}</bdi>
-      </h2>
+      <header className="person">
+        <h2>
+          <bdi>{user}</bdi>
+        </h2>
+        <SanctionTags sanctions={sanctions.data ?? []} />
+      </header>
       <Locked what="Presence and profile" route="/users/{user}" />
-      <UserActions user={user} refresh={() => undefined} />
-    </>
-  );
-}
-
-function AllSanctions({ user }: { user: string }) {
-  const { api } = useConsole();
-  const { data, error, refresh } = usePoll(`sanctions ${user}`, async (signal) => {
-    const { sanctions } = await api.get<{ sanctions: Sanction[] }>(path`/v1/users/${user}/sanctions`, {
-      signal,
-    });
-    return sanctions;
-  });
-  return (
-    <>
-      <Failure error={error} retry={refresh} />
-      {!data && !error && <p className="empty">Loading …</p>}
-      {data && <UserSanctions user={user} sanctions={data} onDone={refresh} />}
+      <UserActions user={user} sanctions={sanctions} refresh={() => undefined} />
     </>
   );
 }

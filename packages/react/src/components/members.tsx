@@ -1,6 +1,6 @@
 // The members of a room: those who are online with their status, then the others. For moderators, also menus.
 
-import type { Member, Role, Room } from "@roomful/client";
+import type { KnownSanctions, Member, Role, Room } from "@roomful/client";
 
 import { useNames, useRoom, useUserId } from "../hooks.ts";
 import { useTexts } from "../provider.tsx";
@@ -28,6 +28,10 @@ export function Members({ room: name }: { room: string }) {
   const online = snapshot.joined ? sorted.filter(({ status }) => status !== "offline") : [];
   const others = snapshot.joined ? sorted.filter(({ status }) => status === "offline") : sorted;
   const shared = { room, names, me, role: snapshot.role, run };
+  const person = (member: Member) => {
+    const { userId } = member;
+    return <Person key={userId} member={member} sanctions={snapshot.sanctions.get(userId)} {...shared} />;
+  };
   return (
     <div className="rf-members" data-testid="members">
       {snapshot.joined && moderates(snapshot.role) && (
@@ -40,21 +44,13 @@ export function Members({ room: name }: { room: string }) {
       )}
       {snapshot.joined && <h2>{texts.online(online.length)}</h2>}
       <ul data-testid="online-list">
-        {online.map((member) => (
-          <Person key={member.userId} member={member} {...shared} />
-        ))}
+        {online.map(person)}
       </ul>
       {others.length > 0 && (
         <>
-          <h2>{snapshot.joined ? texts.offline(others.length) : texts.members}</h2>
+          <h2>{snapshot.joined ? texts.offline(others.length, snapshot.moreMembers) : texts.members}</h2>
           <ul>
-            {others.map((member) => (
-              <Person
-                key={member.userId}
-                member={{ ...member, status: "offline", text: null }}
-                {...shared}
-              />
-            ))}
+            {others.map((member) => person({ ...member, status: "offline", text: null }))}
           </ul>
         </>
       )}
@@ -64,6 +60,7 @@ export function Members({ room: name }: { room: string }) {
 
 interface PersonProps {
   readonly member: Member;
+  readonly sanctions: KnownSanctions | undefined;
   readonly room: Room;
   readonly names: Names;
   readonly me: string | undefined;
@@ -71,11 +68,12 @@ interface PersonProps {
   readonly run: (action: Promise<unknown>) => void;
 }
 
-function Person({ member, room, names, me, role, run }: PersonProps) {
+function Person({ member, sanctions, room, names, me, role, run }: PersonProps) {
   const texts = useTexts();
   const { userId, avatar, status, text } = member;
   const name = names(userId);
-  const { items, dialog } = usePersonActions({ room, userId, name, me, role, theirRole: member.role, run });
+  const theirs = { theirRole: member.role, sanctions };
+  const { items, dialog } = usePersonActions({ room, userId, name, me, role, ...theirs, run });
   const parts = [status === "online" || status === "offline" ? "" : texts.status(status), text ?? ""];
   const line = parts.filter((part) => part !== "").join(" · ");
   return (

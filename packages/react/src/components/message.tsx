@@ -1,6 +1,6 @@
 // One message: author, text, reply, reactions, state, and the toolbar.
 
-import type { Role, Room, RoomMessage } from "@roomful/client";
+import type { KnownSanctions, Role, Room, RoomMessage } from "@roomful/client";
 import { memo, useRef, useState } from "react";
 
 import { useBlocks } from "../hooks.ts";
@@ -29,6 +29,8 @@ export interface MessageProps {
   readonly role?: Role | undefined;
   /** The role of the message's author. */
   readonly authorRole?: Role | undefined;
+  /** Whether the author is muted or banned, if it is known. */
+  readonly authorSanctions?: KnownSanctions | undefined;
   readonly names: Names;
   /** The URL of the author's picture. Default: the one in the message. */
   readonly avatar?: string | null | undefined;
@@ -45,7 +47,7 @@ export interface MessageProps {
 
 /** One message with its toolbar. */
 export const Message = memo(function Message(props: MessageProps) {
-  const { room, message, me, role, authorRole, names, heads = true } = props;
+  const { room, message, me, role, authorRole, authorSanctions, names, heads = true } = props;
   const { quoted, readBy = [], emojis = EMOJIS, onJump, avatar = message.avatar } = props;
   const texts = useTexts();
   const replies = useReplyCell(room.name);
@@ -65,6 +67,7 @@ export const Message = memo(function Message(props: MessageProps) {
     me,
     role,
     theirRole: authorRole,
+    sanctions: authorSanctions,
     run,
   });
   const react = (emoji: string, on: boolean) => run(room.react(message.seq, emoji, on));

@@ -158,6 +158,7 @@ function Messages({ room: name, renderMessage, emojis }: MessageListProps) {
                     me,
                     role,
                     authorRole: byId.get(message.userId)?.role,
+                    authorSanctions: snapshot.sanctions.get(message.userId),
                     names,
                     avatar: byId.get(message.userId)?.avatar,
                     heads,

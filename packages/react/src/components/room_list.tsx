@@ -96,14 +96,15 @@ function Line({ row, title, href, open, onOpen }: LineProps) {
             </span>
             {unread > 0 && !open && (
               <>
-                <span
-                  className="rf-badge"
-                  data-testid="unread-badge"
-                  data-mentions={mentions > 0}
-                  aria-hidden="true"
-                >
-                  {mentions > 0 ? "@" : ""}
-                  {shortCount(unread)}
+                <span className="rf-badges" aria-hidden="true">
+                  {mentions > 0 && (
+                    <span className="rf-badge" data-testid="mention-badge">
+                      @
+                    </span>
+                  )}
+                  <span className="rf-badge" data-testid="unread-badge">
+                    {shortCount(unread)}
+                  </span>
                 </span>
                 <span className="rf-hidden">{texts.unread(unread, mentions)}</span>
               </>

@@ -1,6 +1,6 @@
 // What the user may do about another user: the entries of a menu, and the dialogs that these open.
 
-import type { Role, Room } from "@roomful/client";
+import type { KnownSanctions, Role, Room } from "@roomful/client";
 import { useState, type ReactNode } from "react";
 
 import { useBlocks } from "../hooks.ts";
@@ -27,6 +27,8 @@ export interface PersonActionsOptions {
   readonly role: Role | undefined;
   /** The role of the user whom the actions concern, if it is known. */
   readonly theirRole: Role | undefined;
+  /** Whether that user is muted or banned, if it is known. */
+  readonly sanctions: KnownSanctions | undefined;
   /** Runs an action, and shows why it failed. */
   readonly run: (action: Promise<unknown>) => void;
 }
@@ -38,23 +40,27 @@ export interface PersonActions {
 }
 
 export function usePersonActions(options: PersonActionsOptions): PersonActions {
-  const { room, userId, name, seq, me, role, theirRole, run } = options;
+  const { room, userId, name, seq, me, role, theirRole, sanctions, run } = options;
   const texts = useTexts();
   const client = useClient();
   const blocked = useBlocks().has(userId);
   const [asked, setAsked] = useState<"mute" | "ban" | "delete" | "report" | "block">();
   const mayAct = userId !== me && moderates(role) && RANKS[theirRole ?? "member"] < RANKS[role ?? "member"];
   const close = () => setAsked(undefined);
-  const lift = (action: "unmute" | "unban") => () => run(room.moderate({ action, userId }));
   const blocking: MenuItem = blocked
     ? { id: "unblock", label: texts.unblock, onSelect: () => run(client.unblock(userId)) }
     : { id: "block", label: texts.block, onSelect: () => setAsked("block") };
+  // A member is not banned.
+  const { muted, banned = theirRole === undefined ? undefined : false } = sanctions ?? {};
+  const impose = (id: "mute" | "ban") => ({ id, label: texts[id], onSelect: () => setAsked(id) });
+  const lift = (action: "unmute" | "unban") => ({
+    id: action,
+    label: texts[action],
+    onSelect: () => run(room.moderate({ action, userId })),
+  });
   const moderating: MenuItem[] = [
-    { id: "mute", label: texts.mute, onSelect: () => setAsked("mute") },
-    { id: "unmute", label: texts.unmute, onSelect: lift("unmute") },
-    { id: "ban", label: texts.ban, onSelect: () => setAsked("ban") },
-    // A member is not banned.
-    ...(theirRole === undefined ? [{ id: "unban", label: texts.unban, onSelect: lift("unban") }] : []),
+    ...either(muted, impose("mute"), lift("unmute")),
+    ...either(banned, impose("ban"), lift("unban")),
     { id: "delete-all", label: texts.deleteAll, onSelect: () => setAsked("delete") },
   ];
   const own: MenuItem[] = [
@@ -96,4 +102,10 @@ export function usePersonActions(options: PersonActionsOptions): PersonActions {
       <SanctionDialog kind={asked} room={room} userId={userId} name={name} onClose={close} />
     ) : null;
   return { items, dialog };
+}
+
+/** The entry that ends what holds, or the one that begins it. Both if it is unknown whether it holds. */
+function either(holds: boolean | undefined, begin: MenuItem, end: MenuItem): readonly MenuItem[] {
+  if (holds === undefined) return [begin, end];
+  return [holds ? end : begin];
 }

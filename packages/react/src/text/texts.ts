@@ -48,7 +48,8 @@ export interface Texts {
   readonly typing: (names: readonly string[]) => string;
   readonly members: string;
   readonly online: (count: number) => string;
-  readonly offline: (count: number) => string;
+  /** `more` is true if the room has members beside the counted ones. */
+  readonly offline: (count: number, more: boolean) => string;
   readonly status: (status: string) => string;
   readonly unread: (count: number, mentions: number) => string;
   readonly notifications: (unread: number) => string;
@@ -200,7 +201,7 @@ export const english: Texts = {
       : `${listed(names, "others")} ${names.length === 1 ? "is" : "are"} typing`,
   members: "Members",
   online: (count) => `Online: ${count}`,
-  offline: (count) => `Offline: ${count}`,
+  offline: (count, more) => `Offline: ${count}${more ? " or more" : ""}`,
   status: (status) => STATUSES[status] ?? status,
   unread: (count, mentions) =>
     `${count} unread${mentions > 0 ? `, ${plural(mentions, "mention", "mentions")}` : ""}`,
