@@ -94,9 +94,8 @@ hold_services() {
     "${as_root[@]}" chmod 755 "$policy"
 }
 
-# Debian's PostgreSQL makes a cluster of its own when it is installed, in /var/lib and on port 5432. The
-# tests make theirs; so it is told beforehand not to. A setup that is there already is left as it is, and so
-# are clusters.
+# When Debian installs PostgreSQL, it creates a cluster in /var/lib on port 5432. The tests create their own,
+# so this turns it off beforehand. It changes neither an existing setting nor existing clusters.
 clusters=/etc/postgresql-common/createcluster.conf
 
 hold_clusters() {
@@ -151,7 +150,7 @@ find_chromium() {
     mkdir -p target/setup
     if ! chromium_path >target/setup/chromium; then
         rm -f target/setup/chromium
-        say "Chromium is missing, or is a stub that does not start. Install Chromium or Chrome, then try again."
+        say "Chromium is missing, or is a stub that does not start. Install Chromium or Chrome and try again."
         exit 1
     fi
 }

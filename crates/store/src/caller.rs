@@ -14,15 +14,15 @@ tokio::task_local! {
     static CURRENT: Caller;
 }
 
-/// Keyed, so that nobody can choose user ids that share a lane.
+/// Hashes with a secret key, so that a client cannot choose user ids that share a lane.
 static LANES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// Who takes turns with others.
+/// A queue of the fair scheduler: callers of one lane share its turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
     /// Work of the server itself, and of backends.
     Server,
-    /// A user, by a hash of the id: users who share one share their turns.
+    /// Users, by a hash of the id. Users with the same hash share a lane.
     User(u64),
 }
 

@@ -170,7 +170,7 @@ impl fmt::Display for Report {
             write!(f, "\n  {storm}")?;
         }
         if let Some(took) = self.restored {
-            write!(f, "\n  after an old backup, everybody was told within {took:.1?}")?;
+            write!(f, "\n  all clients noticed an old backup within {took:.1?}")?;
         }
         Ok(())
     }

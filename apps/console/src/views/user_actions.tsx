@@ -109,8 +109,8 @@ export function UserActions({ user, refresh }: { user: string; refresh: () => vo
             data-testid={name}
             onClick={() => {
               const asked = question(api, user);
-              const run: Question["run"] = async (terms) => {
-                const outcome = await asked.run(terms);
+              const run: Question["run"] = async (answers) => {
+                const outcome = await asked.run(answers);
                 refresh();
                 return outcome;
               };

@@ -2,7 +2,7 @@
 //! (`writer`) and reads those of the others (`reader`), as `ClusterPresence` plans it.
 //!
 //! The task works at once when something changes here or when another node announces a change, and at
-//! intervals anyway. So a user who is gone does not show for long, even if the bus loses the message.
+//! intervals anyway. So a user does not stay online for long after leaving, even if the bus loses a message.
 
 use std::{
     sync::{Arc, Weak},

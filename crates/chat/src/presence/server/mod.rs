@@ -59,11 +59,11 @@ pub(crate) struct PresenceServer {
     /// Locked while a change is announced, so that nobody gets two changes in the wrong order.
     tracker: Mutex<PresenceTracker<RoomId>>,
     recipients: Recipients,
-    /// One choice of a user at a time: the one that is stored last shows.
+    /// Stores the choices of a user one at a time, so that the last one stored is the one that shows.
     choices: KeyedMutex,
     /// Numbers the reads of who may see whom, so that the result of an older one never replaces a newer one.
     visibility_reads: AtomicU64,
-    /// Locked while a socket is told that it sees a user, or no longer does.
+    /// Locked while the server tells a socket that it sees a user, or no longer does.
     visibility_events: Mutex<()>,
     alarm: Alarm,
     pub(crate) store: Arc<dyn Store>,
