@@ -25,7 +25,7 @@ use crate::{
     types::{Claims, Profile, RoomName, UserId, Visibility},
 };
 
-/// The most by which the retries of refused events are spread, in milliseconds.
+/// The longest delay, in milliseconds, by which a session's retries of refused events are spread.
 const LONGEST_SPREAD_MS: u32 = 10_000;
 
 /// The state of one authenticated socket.

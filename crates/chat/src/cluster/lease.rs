@@ -35,8 +35,9 @@ pub(crate) struct Lease {
 struct Term {
     /// Counts the leases of this process.
     number: u64,
-    /// When the lease ends, by what this node knows for certain; `None` without a lease. This time decides,
-    /// not the task that notices it: the process may have been paused, and may go on anywhere.
+    /// The earliest end of the lease, as far as this node knows; `None` without a lease. Code compares
+    /// the clock with this time and does not rely on a task to notice the end: a pause may stop the whole
+    /// process.
     ends: Option<BootTime>,
 }
 

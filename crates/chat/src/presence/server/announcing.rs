@@ -15,16 +15,16 @@ use crate::{
     types::UserId,
 };
 
-/// A change of what a user shows as. `None` is offline.
+/// A change of the status that others see. `None` is offline.
 pub(super) struct Shift {
     pub(super) before: Option<Choice>,
     pub(super) now: Option<Choice>,
 }
 
-/// What the registry tells of a user on the other nodes.
+/// The presence of a user on the other nodes, as the registry has it.
 #[derive(Default)]
 pub(super) struct Found<'a> {
-    /// What the user shows as; `None` if they do not show.
+    /// The user's status as others see it; `None` if they show as offline.
     pub(super) shown: Option<Choice>,
     /// The rooms that list the user now and did not before.
     pub(super) came: &'a [RoomId],

@@ -187,8 +187,8 @@ impl PresenceServer {
         }))
     }
 
-    /// A session of the user begins. Announces the user if that brings them online, and tells the socket what
-    /// its user shows as, unless that is plainly online.
+    /// Counts a new session of the user. Announces the user if that brings them online. Sends the socket its
+    /// user's status, unless it is `online` without text.
     pub(crate) async fn connect(&self, me: &Session, socket: &Socket) {
         let (user, name) = (&me.user, me.name());
         {
@@ -220,8 +220,8 @@ impl PresenceServer {
         }
     }
 
-    /// The user came online here. Tells the sockets that are subscribed to them, or know them from another
-    /// node, if they show as something else now.
+    /// Announces that the user came online here, if their status has changed for the sockets that watch them
+    /// or know them from another node.
     fn announce_arrival(&self, user: &UserId, tracker: &PresenceTracker<RoomId>) {
         let sync = self.sync.as_ref();
         let shift = Shift {
@@ -232,7 +232,7 @@ impl PresenceServer {
         self.send_shift(user, &shift, self.clock.now_ms(), others);
     }
 
-    /// The user is online in all their rooms. Sockets that know it from another node are not told again.
+    /// Makes the user online in all their rooms. Sockets that know it from another node get no second event.
     fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
         let mut tracker = self.tracker.lock();
         let mut new: Vec<_> = rooms.filter(|room| tracker.enter(user, *room)).collect();
