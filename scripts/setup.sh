@@ -15,7 +15,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 check_toolchains() {
     if ! has cargo; then
-        say "Rust is missing. Install it from https://rustup.rs, version 1.95 or later, and run this again."
+        say "Rust is missing. Install it from https://rustup.rs, version 1.95 or later, then try again."
         exit 1
     fi
     if ! has node || ! has npm; then
@@ -123,7 +123,7 @@ install_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     if ! has apt-get; then
         say "These Debian packages, or what your system has in their place, are missing: ${missing[*]}"
-        say "Install them and run this again."
+        say "Install them, then try again."
         exit 1
     fi
     if [ "$(id -u)" -ne 0 ]; then
@@ -150,7 +150,7 @@ find_chromium() {
     mkdir -p target/setup
     if ! chromium_path >target/setup/chromium; then
         rm -f target/setup/chromium
-        say "Chromium is missing, or is a stub that does not start. Install Chromium or Chrome and try again."
+        say "Chromium is missing, or is a stub that does not start. Install it or Chrome, then try again."
         exit 1
     fi
 }
@@ -194,7 +194,7 @@ python_packages() {
 rust_components() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
     if ! has rustup; then
-        say "clippy or rustfmt is missing. Install both for your Rust and run this again."
+        say "clippy or rustfmt is missing. Install both for your Rust, then try again."
         exit 1
     fi
     say "adding clippy and rustfmt"
