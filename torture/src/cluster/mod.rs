@@ -1,9 +1,9 @@
 //! The same clients and laws over a cluster: several nodes on a real PostgreSQL and a real Redis.
 //!
 //! A device chooses a node for each connection. There are more faults: the nemesis kills and freezes nodes,
-//! Redis and PostgreSQL, and cuts, slows and drops packets between all of them. There are more checks: how
-//! soon all clients are up to date after a heal, that presence shows no user wrongly, the cost of a
-//! reconnect storm, and that clients notice a log from an old backup.
+//! Redis and PostgreSQL, and cuts and slows the connections between all of them and drops their packets.
+//! There are more checks: how soon all clients are up to date after a heal, that presence shows no user
+//! wrongly, the cost of a reconnect storm, and that clients notice a log from an old backup.
 
 mod cut;
 mod fault;
