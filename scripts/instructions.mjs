@@ -57,7 +57,7 @@ for (const name of new Set([...Object.keys(stored), ...names])) {
 }
 if (off > 0) {
   console.error(
-    `${off} of them are off by more than ${100 * TOLERANCE} %; store them anew if that is meant (--store)`,
+    `${off} of them are off by more than ${100 * TOLERANCE} %; --store accepts the new counts`,
   );
 }
 process.exit(off > 0 ? 1 : 0);

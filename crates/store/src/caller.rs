@@ -51,7 +51,7 @@ impl Caller {
     }
 
     /// Reads that wait when `has_gone` answers true fail with [`crate::Outage::Abandoned`]. Writes are
-    /// carried out all the same.
+    /// still carried out.
     #[must_use]
     pub fn until(mut self, has_gone: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.has_gone = Some(Arc::new(has_gone));

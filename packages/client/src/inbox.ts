@@ -159,7 +159,7 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
 
   /** Reads all pages, as soon as the server allows. Undefined once another load has begun. */
   async #read(wanted: () => boolean): Promise<InboxRow[] | undefined> {
-    // Once the client is offline, the next connection loads anew.
+    // Once the client is offline, the next connection loads the list again.
     const passes = ({ code, retryable }: Failure) => retryable && code !== "offline" && wanted();
     const rows: InboxRow[] = [];
     let after: string | undefined;

@@ -69,7 +69,7 @@ export interface RoomOptions {
   /** The server's clock, in milliseconds since 1970. */
   readonly serverNow: () => number;
   readonly connection: Store<ConnectionState>;
-  /** Reads the room's row of the inbox anew; undefined if there is none. */
+  /** Reads the room's row of the inbox again; undefined if there is none. */
   readonly listed: () => Promise<ReadMarks | undefined>;
   /** Called when the user has read on. */
   readonly counted: (marks: ReadMarks) => void;
@@ -400,7 +400,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#restrictions.refused(refusal);
   }
 
-  /** Another device of the user has read on, or the server has counted anew. @internal */
+  /** Another device of the user has read on, or the server has sent new counts. @internal */
   counted(unread: number, mentions: number): void {
     this.patch({ unread, mentions });
   }

@@ -1,7 +1,7 @@
 //! This node's lease, which says how long its registry entries are valid.
 //!
-//! A node that fails to renew its lease closes its connections before the lease ends: the other nodes will
-//! take its clients for gone, and the clients are better off on a node that the others can see.
+//! A node that fails to renew its lease closes its connections before the lease ends. The other nodes then
+//! treat its clients as offline, so the clients have to reconnect to a node that is part of the cluster.
 
 use std::{
     sync::{Arc, atomic::Ordering},

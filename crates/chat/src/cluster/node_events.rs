@@ -1,4 +1,4 @@
-//! What a cluster calls on its node: messages of other nodes, and what becomes of the lease.
+//! Callbacks from a cluster to its node: messages of other nodes, and the begin and end of the lease.
 
 use std::sync::Arc;
 

@@ -225,7 +225,7 @@ impl Appender {
                 for QueuedWrite { write, .. } in writes {
                     write.reply.fail(&error);
                 }
-                // The store may have committed it all the same.
+                // The store may have committed it nevertheless.
                 self.inbox.observe_log_end(&at.epoch, at.position);
             }
         }

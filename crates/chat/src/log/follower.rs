@@ -207,7 +207,7 @@ impl Follower {
                 self.apply_entry(&entry, budget);
             }
             Ready::NotServed { position, room } => {
-                // Its members may be connected here all the same.
+                // Its members may still be connected here.
                 if let RoomKey {
                     id,
                     name: Some(name),

@@ -6,7 +6,7 @@
 //! order.
 //!
 //! Joins and recoveries need a consistent cut: a moment between two entries. [`LogCursor::between_entries`]
-//! runs them at once, or right after the entry in hand. So no thread waits while an entry goes out to a large
+//! runs them at once, or right after the current entry. So no thread waits while an entry goes out to a large
 //! room.
 
 use std::{
@@ -208,11 +208,11 @@ mod tests {
         cursor.apply(LogPosition(8), || {
             let other = Arc::clone(&cursor);
             let waiting = tokio::spawn(async move { other.between_entries(|at| at.position).await });
-            // Queued while the entry is in hand, by a caller that does not wait for a lock.
+            // Queued while the entry is delivered, by a caller that does not wait for a lock.
             let (queued, asked) = (Arc::new(Mutex::new(None)), Arc::clone(&cursor));
             let seen = Arc::clone(&queued);
             asked.queue_cut(move |at| *seen.lock() = Some(at.position));
-            assert_eq!(*queued.lock(), None, "an entry is in hand");
+            assert_eq!(*queued.lock(), None, "an entry is being delivered");
             cut = Some((waiting, queued));
         });
         let Some((waiting, queued)) = cut else {

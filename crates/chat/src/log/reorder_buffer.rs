@@ -146,7 +146,7 @@ impl<B> ReorderBuffer<B> {
         }
     }
 
-    /// No entry exists after `head`. Drops those that the bus has announced all the same.
+    /// No entry exists after `head`. Drops positions after it that the bus has announced.
     pub(crate) fn forget_after(&mut self, head: LogPosition) {
         let own = self.batches.back().map(|batch| batch.first.plus(batch.len));
         let end = own.unwrap_or_default().max(head.next()).max(self.next);

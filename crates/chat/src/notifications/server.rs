@@ -220,7 +220,7 @@ impl NotificationServer {
                 at,
                 places,
             };
-            // If this fails, the notification is posted all the same, and posting it again announces it.
+            // If this fails, the notification stays posted, and posting it again announces it.
             cluster.command(&control).await?;
         }
         Ok(Notified { id, at, duplicate })

@@ -296,7 +296,7 @@ pub(crate) struct Span<'a> {
     lines: [String; 2],
 }
 
-/// The rows that a [`Rewrite`] reads, and what becomes of them.
+/// The rows that a [`Rewrite`] reads, and their new content.
 pub(crate) struct JsonRows<'a> {
     span: &'a Span<'a>,
     rewrite: &'static Rewrite,

@@ -81,8 +81,8 @@ impl PresenceServer {
         }
     }
 
-    /// Tells the clients here what the registry tells of a user, if they know something else, and the sockets
-    /// of rooms in which the user is new, if they do not know them yet.
+    /// Sends the user's presence from the registry to the clients of this node that know another one, and to
+    /// the sockets of rooms in which the user is new, if they do not know the user yet.
     pub(super) fn tell(&self, sync: &ClusterSync, user: &UserId, found: Found<'_>) {
         let tracker = self.tracker.lock();
         let Found {

@@ -215,7 +215,7 @@ impl PresenceServer {
         }
         match self.store.rooms_of(user, self.rooms_per_user).await {
             Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
-            // Chat works all the same: the user shows as online in the rooms that they join.
+            // Chat works without them: the user shows as online in the rooms that they join.
             Err(error) => tracing::warn!(%error, "failed to read the rooms of a user"),
         }
     }
