@@ -480,7 +480,7 @@ describe("what a client learns", () => {
     );
   });
 
-  test("the sockets of a room that is not open learn what happened in it", async () => {
+  test("a member's socket that is not subscribed to the room gets its unread counts", async () => {
     const room = fresh();
     const [alice, desk] = await Promise.all(["alice", "bob"].map((user) => member(server, user, room)));
     const phone = await person(server, "bob");

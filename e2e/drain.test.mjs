@@ -32,7 +32,7 @@ const shutdown = (delay, spread, timeout) => ({
   ROOMFUL__SHUTDOWN__TIMEOUT: `${timeout}s`,
 });
 
-test("it serves while load balancers notice, then disconnects clients in waves and exits with 0", async () => {
+test("it serves while load balancers notice, disconnects clients in waves, and exits with 0", async () => {
   const server = await Roomful.start({ env: shutdown(4, 8, 10) });
   try {
     const room = "lobby";

@@ -239,7 +239,7 @@ describe("the recipes", () => {
   // The samples are older than the default of 90 days.
   site.env = { ROOMFUL__HISTORY__MAX_AGE: "36500d" };
 
-  test("name what is missing in the folder of a Slack export", () => {
+  test("name the missing files in the folder of a Slack export", () => {
     const script = join(EXAMPLES, "from-slack.mjs");
     for (const args of [[], [join(EXAMPLES, "samples")]]) {
       const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: "utf8" });

@@ -56,8 +56,6 @@ for (const name of new Set([...Object.keys(stored), ...names])) {
   console.log(`${within ? " " : "!"} ${name.padEnd(22)} ${now}  stored ${before}  ${told}`);
 }
 if (off > 0) {
-  console.error(
-    `${off} of them are off by more than ${100 * TOLERANCE} %; store them anew if that is meant (--store)`,
-  );
+  console.error(`${off} of them are off by more than ${100 * TOLERANCE} %; --store accepts the new counts`);
 }
 process.exit(off > 0 ? 1 : 0);

@@ -15,7 +15,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 check_toolchains() {
     if ! has cargo; then
-        say "Rust is missing. Install it from https://rustup.rs, version 1.95 or later, and run this again."
+        say "Rust is missing. Install it from https://rustup.rs, version 1.95 or later, then try again."
         exit 1
     fi
     if ! has node || ! has npm; then
@@ -94,9 +94,8 @@ hold_services() {
     "${as_root[@]}" chmod 755 "$policy"
 }
 
-# Debian's PostgreSQL makes a cluster of its own when it is installed, in /var/lib and on port 5432. The
-# tests make theirs; so it is told beforehand not to. A setup that is there already is left as it is, and so
-# are clusters.
+# When Debian installs PostgreSQL, it creates a cluster in /var/lib on port 5432. The tests create their own,
+# so this turns it off beforehand. It changes neither an existing setting nor existing clusters.
 clusters=/etc/postgresql-common/createcluster.conf
 
 hold_clusters() {
@@ -124,7 +123,7 @@ install_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     if ! has apt-get; then
         say "These Debian packages, or what your system has in their place, are missing: ${missing[*]}"
-        say "Install them and run this again."
+        say "Install them, then try again."
         exit 1
     fi
     if [ "$(id -u)" -ne 0 ]; then
@@ -151,7 +150,7 @@ find_chromium() {
     mkdir -p target/setup
     if ! chromium_path >target/setup/chromium; then
         rm -f target/setup/chromium
-        say "Chromium is missing, or is a stub that does not start. Install Chromium or Chrome, then try again."
+        say "Chromium is missing, or is a stub that does not start. Install it or Chrome, then try again."
         exit 1
     fi
 }
@@ -195,7 +194,7 @@ python_packages() {
 rust_components() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
     if ! has rustup; then
-        say "clippy or rustfmt is missing. Install both for your Rust and run this again."
+        say "clippy or rustfmt is missing. Install both for your Rust, then try again."
         exit 1
     fi
     say "adding clippy and rustfmt"

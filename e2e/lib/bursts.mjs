@@ -90,7 +90,7 @@ export class Bursts {
   #gather() {
     return Promise.all(
       USERS.map(async (user) => {
-        // No automatic reconnects: each round connects anew, so no client resends unnoticed.
+        // No automatic reconnects: each round connects again, so no client resends unnoticed.
         const socket = await person(this.server, user, { reconnection: false });
         for (const room of ROOMS) await done(socket, "chat:join", { room });
         return { user, socket };

@@ -16,8 +16,8 @@ import { EndFields, endOf, type End } from "./end.tsx";
 import { usePlace } from "./place.ts";
 import { Prose } from "./prose.tsx";
 
-/** What the operator says in the dialog: when a ban or mute ends, why it is there, what they chose. */
-export interface Terms {
+/** The operator's answers in the dialog: end and reason of a ban or mute, and the value of the choice. */
+export interface Answers {
   readonly until?: number;
   readonly reason?: string;
   readonly choice?: string;
@@ -35,15 +35,15 @@ export interface Question {
   readonly text: string;
   /** The text of the button. */
   readonly action: string;
-  /** What else the dialog asks for. */
-  readonly terms?: "end" | "end and reason";
+  /** Fields of the dialog, besides the choice. */
+  readonly fields?: "end" | "end and reason";
   readonly choice?: Choice;
   /** What the operator must type before an action that nothing undoes. */
   readonly typed?: string;
   /** An action that changes nothing. */
   readonly harmless?: boolean;
   /** Does it, and gives the text that says what it did. */
-  readonly run: (terms: Terms) => Promise<string>;
+  readonly run: (answers: Answers) => Promise<string>;
 }
 
 const AskContext = createContext<(question: Question) => void>(() => undefined);
@@ -93,7 +93,7 @@ interface DialogProps {
 }
 
 function Dialog({ question, onClose, onDone }: DialogProps) {
-  const { title, text, action, terms, choice, typed, harmless = false, run } = question;
+  const { title, text, action, fields, choice, typed, harmless = false, run } = question;
   const dialog = useRef<HTMLDialogElement>(null);
   const [end, setEnd] = useState<End>({ kind: "none", date: "" });
   const [reason, setReason] = useState("");
@@ -129,10 +129,10 @@ function Dialog({ question, onClose, onDone }: DialogProps) {
       <form onSubmit={(event) => void submit(event)}>
         <h2 id="ask-title">{title}</h2>
         <p>{text}</p>
-        {terms && (
+        {fields && (
           <>
             <EndFields end={end} onChange={setEnd} />
-            {terms === "end and reason" && (
+            {fields === "end and reason" && (
               <label className="labelled">
                 Reason
                 <input

@@ -91,7 +91,7 @@ export interface Polled<T> {
   readonly refresh: () => void;
 }
 
-/** Polls `load` while the component is on the page. Another `subject` starts anew, without old data. */
+/** Polls `load` while the component is on the page. Another `subject` starts over, without old data. */
 export function usePoll<T>(
   subject: string,
   load: (signal: AbortSignal) => Promise<T>,

@@ -14,8 +14,9 @@ pub(super) fn compose(results: &Results) -> String {
     let mut page = String::from(
         "# Roomful beside others\n\n\
          Written by `make bench` from `results.json`. Server and loader have a core each; candidates take \
-         turns, and each run starts its server anew. Figures are medians with minimum and maximum in \
-         brackets; ratios compare runs of the same round. The method: [docs/performance.md](../../docs/performance.md).\n\n",
+         turns, and each run starts a new server. Figures are medians with minimum and maximum in \
+         brackets; ratios compare runs of the same round. \
+         The method: [docs/performance.md](../../docs/performance.md).\n\n",
     );
     page.push_str("## Targets\n\n");
     page.push_str(&standings(results));

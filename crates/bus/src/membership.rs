@@ -28,7 +28,7 @@ pub struct Entry {
 /// Answer to a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heartbeat {
-    /// The lease goes on.
+    /// The lease is extended.
     Renewed,
     /// The lease is new, or the registry has lost entries of this member. The member has to write all its
     /// entries again.

@@ -25,8 +25,8 @@ pub struct Options {
     /// Longest pause between attempts to connect. The first pause is a fiftieth of it, and each next one
     /// doubles. Default: 2 s.
     pub retry_max: Duration,
-    /// How often Sentinels or a Redis Cluster are asked for the current masters, besides after failures.
-    /// Default: 5 s.
+    /// How often the bus asks the Sentinels or the Redis Cluster for the current masters, besides after
+    /// failures. Default: 5 s.
     pub watch_interval: Duration,
     /// What the names of the bus's metrics start with. Default: `roomful`.
     pub metric_prefix: &'static str,

@@ -1,4 +1,4 @@
-//! `FaultyBus`: passes the contract suite without faults, and injects the faults it is asked for.
+//! `FaultyBus`: passes the contract suite without faults, and injects the requested ones.
 
 #![expect(clippy::unwrap_used, reason = "a failed helper fails the test")]
 

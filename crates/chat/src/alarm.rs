@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, Sleep};
 
-/// Which of the two times of a [`Clock`] the deadlines are in.
+/// The time of the [`Clock`] in which deadlines are given.
 #[derive(Debug, Clone, Copy, Default)]
 enum Timeline {
     #[default]

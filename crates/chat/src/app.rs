@@ -160,8 +160,8 @@ impl App {
     }
 
     /// Sends an event without a log entry to the room's sockets on all nodes; on this one, to those for which
-    /// `which` holds. `mark` names a user whose mark the event carries, and the mark: it replaces a waiting
-    /// event with an older one.
+    /// `which` holds. `mark` is the user and the value of the mark that the event carries: the event replaces
+    /// a queued one with an older mark.
     pub(crate) fn emit_to_room<T: Serialize>(
         &self,
         room: &Room,

@@ -35,7 +35,7 @@ pub struct ChatConfig {
     pub limits: Limits,
     /// Rate limits.
     pub rates: RateLimits,
-    /// How often typing is sent, and when it ends.
+    /// How often the server broadcasts that a user types, and after which time the user shows as stopped.
     pub typing: TypingLimits,
     /// How long a user stays online after their last session ends.
     pub presence_grace_ms: i64,

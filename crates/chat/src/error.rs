@@ -158,7 +158,7 @@ pub enum ChatError {
     #[error("the user has reported {0} messages within 24 hours, which is the limit; try again later")]
     TooManyReports(u32),
     /// The room has two members, and one of them has blocked the other.
-    #[error("nobody can write here: one of the room's two members has blocked the other")]
+    #[error("neither member can write here: one has blocked the other")]
     Blocked,
     /// The user is banned from the room, or from the whole server.
     #[error("the user is banned; ask a moderator to end the ban")]

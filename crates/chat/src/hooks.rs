@@ -11,9 +11,9 @@ use crate::types::{Draft, Metadata};
 /// The app's decision about messages, joins and connections before they happen. Set it as
 /// [`ChatConfig::hooks`](crate::ChatConfig::hooks).
 ///
-/// Only the client that caused a question waits for its answer: its later events stay behind, everybody else
-/// goes on, and the server holds no lock meanwhile. An implementation bounds the time that an answer takes,
-/// and the number of questions that it works on.
+/// Only the client that caused a question waits for its answer, and so do its later events. Other clients
+/// do not wait, since the server holds no lock meanwhile. An implementation bounds the time that an
+/// answer takes, and the number of questions that it works on.
 #[async_trait]
 pub trait Hooks: fmt::Debug + Send + Sync + 'static {
     /// Whether to ask before an event of this kind in this room. The server calls it for each such event, so

@@ -103,8 +103,8 @@ impl Metrics {
         }
     }
 
-    /// An entry was queued for this node's clients so many milliseconds after its timestamp. Clocks of
-    /// other nodes may be ahead.
+    /// Records that an entry was queued for this node's clients `after_ms` after its timestamp. Negative if
+    /// another node's clock is ahead.
     pub(crate) fn delivered(&self, after_ms: i64) {
         let after = u64::try_from(after_ms).unwrap_or_default();
         self.delivery_seconds.record(Duration::from_millis(after));

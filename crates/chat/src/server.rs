@@ -137,8 +137,8 @@ impl ChatServer {
         }
     }
 
-    /// Adds the event `server:draining` to a drain: it tells each client, before its connection is closed,
-    /// when to come back at the earliest. The times differ.
+    /// Adds the event `server:draining` to a drain: before the server closes a connection, it tells the
+    /// client the earliest time to reconnect. The times are spread.
     pub fn announce_drain(&self, drain: Drain) -> Drain {
         let app = Arc::clone(&self.app);
         drain.before_wave(move |sockets| {

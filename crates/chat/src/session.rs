@@ -25,7 +25,7 @@ use crate::{
     types::{Claims, Profile, RoomName, UserId, Visibility},
 };
 
-/// The most by which the retries of refused events are spread, in milliseconds.
+/// The longest delay, in milliseconds, by which a session's retries of refused events are spread.
 const LONGEST_SPREAD_MS: u32 = 10_000;
 
 /// The state of one authenticated socket.
@@ -411,21 +411,21 @@ impl Session {
         state.sees_everyone() || watched.is_some_and(|watched| watched.shares.holds)
     }
 
-    /// The number of users it is subscribed to.
+    /// The number of users whose presence this session subscribes to.
     pub(crate) fn watched_count(&self) -> usize {
         self.state.lock().watching.len()
     }
 
-    /// Notes whether its user shares a room with a user it is subscribed to, by the read with this number.
-    /// Returns whether that changes what it sees.
+    /// Stores whether this session's user shares a room with `user`, whose presence it subscribes to. `read`
+    /// orders the reads: an older one changes nothing. Returns whether the presence it sees changes.
     pub(crate) fn set_sharing(&self, user: &str, shares: bool, read: u64) -> bool {
         self.state
             .lock()
             .change_watched(user, |watched| watched.shares.learn(shares, read))
     }
 
-    /// Notes whether a user it is subscribed to has blocked its user, by the read with this number. Returns
-    /// whether that changes what it sees.
+    /// Stores whether `user`, whose presence it subscribes to, has blocked this session's user. `read` and
+    /// the result are those of [`Self::set_sharing`].
     pub(crate) fn set_blocked(&self, user: &str, blocked: bool, read: u64) -> bool {
         self.state
             .lock()

@@ -19,12 +19,12 @@ const FAR_MS: i64 = 1_000;
 pub(crate) struct Skew {
     /// Negative if it is behind.
     ahead_ms: i64,
-    /// The question and its answer took twice this time, so the value may be wrong by as much.
+    /// The error of `ahead_ms` at most: half the round trip of the query.
     margin_ms: i64,
 }
 
 impl Skew {
-    /// From the times before and after the question, and the answer.
+    /// The skew by the local times `before` and `after` the query, and the database's time `there`.
     fn between(before: i64, there: i64, after: i64) -> Self {
         let margin_ms = (after.saturating_sub(before) / 2).max(0);
         Self {

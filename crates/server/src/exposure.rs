@@ -6,7 +6,7 @@ use crate::config::{Algorithm, Config, MIN_SECRET_BYTES};
 /// typed phrase often has fewer.
 const MIN_DIFFERENT_CHARACTERS: usize = 10;
 
-/// How to make a secret that nobody can guess.
+/// How to make a secret that is hard to guess.
 const ADVICE: &str = "`openssl rand -base64 48` makes a good one";
 
 /// What `roomful doctor` calls the keys of the HTTP API.

@@ -1,4 +1,4 @@
-//! What this process's HTTP clients share: the name that they give, and bounded answers.
+//! Parts that the HTTP clients of this process share: their `User-Agent`, and bounded answers.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};

@@ -172,7 +172,7 @@ impl Server {
 
     /// Stops in order: closes client connections, commits and acknowledges accepted sends, closes store and
     /// bus. Probes get answers until the connections are closed. A step that exceeds its time is abandoned,
-    /// and the next one runs all the same.
+    /// and the next one runs.
     pub(crate) async fn stop(self) {
         self.health.draining();
         sleep(self.shutdown.delay.0).await;

@@ -1,9 +1,9 @@
 //! How many appends a second the store commits, and how many a bare loop on SQLite could with batches as
 //! large.
 //!
-//! `cargo run --release -p roomful-store --example append_rate -- FOLDER [SENDERS] [SECONDS]`; the disk
-//! under FOLDER is what is measured. With the URL of an empty PostgreSQL database in FOLDER's place, the
-//! store alone is measured; with `postgres`, on a server that is made for it.
+//! `cargo run --release -p roomful-store --example append_rate -- FOLDER [SENDERS] [SECONDS]`
+//! measures the disk under FOLDER. With the URL of an empty PostgreSQL database in FOLDER's place, it
+//! measures the store alone; with `postgres`, it does so on a server of its own.
 
 use std::{
     error::Error,

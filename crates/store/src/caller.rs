@@ -14,15 +14,15 @@ tokio::task_local! {
     static CURRENT: Caller;
 }
 
-/// Keyed, so that nobody can choose user ids that share a lane.
+/// Hashes with a secret key, so that a client cannot choose user ids that share a lane.
 static LANES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// Who takes turns with others.
+/// A queue of the fair scheduler: callers of one lane share its turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
     /// Work of the server itself, and of backends.
     Server,
-    /// A user, by a hash of the id: users who share one share their turns.
+    /// Users, by a hash of the id. Users with the same hash share a lane.
     User(u64),
 }
 
@@ -51,7 +51,7 @@ impl Caller {
     }
 
     /// Reads that wait when `has_gone` answers true fail with [`crate::Outage::Abandoned`]. Writes are
-    /// carried out all the same.
+    /// still carried out.
     #[must_use]
     pub fn until(mut self, has_gone: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.has_gone = Some(Arc::new(has_gone));

@@ -63,8 +63,8 @@ pub(crate) trait Request: Send + 'static {
     /// See [`Job::is_bulk`].
     fn is_bulk(&self) -> bool;
 
-    /// Tells the caller how the commit ended. Only the first call has an effect. The caller may be gone by
-    /// then; the commit counts all the same.
+    /// Tells the caller how the commit ended. Only the first call has an effect. The commit counts
+    /// even if the caller is gone.
     fn finish(&mut self, outcome: Result<(), StoreError>);
 }
 

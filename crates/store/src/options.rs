@@ -103,7 +103,7 @@ pub struct Options {
     pub guest: bool,
     /// SQLite: time within which deleted text leaves the write-ahead log.
     pub erase_within: Duration,
-    /// SQLite: the largest file, in bytes, that [`compact`](crate::PersonalData::compact) writes anew.
+    /// SQLite: the largest file, in bytes, that [`compact`](crate::PersonalData::compact) rewrites.
     pub compact_up_to: u64,
     /// PostgreSQL: connections in the pool. Appends and the node's heartbeat have one more each.
     pub pool: usize,

@@ -289,8 +289,8 @@ export interface Joined {
 }
 
 /**
- * A law of the log, which clients check on what they show: entries ascend, without holes, and
- * come once.
+ * A law of the log that clients check on the entries they show: these ascend, without holes or
+ * duplicates.
  */
 export type Law = "ascending" | "dense" | "once";
 

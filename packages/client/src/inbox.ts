@@ -155,7 +155,7 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
 
   /** Reads all pages, as soon as the server allows. Undefined once another load has begun. */
   async #read(wanted: () => boolean): Promise<InboxRow[] | undefined> {
-    // Once the client is offline, the next connection loads anew.
+    // Once the client is offline, the next connection loads the list again.
     const passes = ({ code, retryable }: Failure) => retryable && code !== "offline" && wanted();
     const rows: InboxRow[] = [];
     let after: string | undefined;
@@ -168,24 +168,24 @@ export class Inbox extends ObservableStore<InboxSnapshot> {
     return wanted() ? rows : undefined;
   }
 
-  /** The rows of a load, with the counts and newer messages of live rows that changed meanwhile. */
+  /** The rows of a load, with the counts and newer messages of rows that live events changed meanwhile. */
   #withLive(rows: readonly InboxRow[]): InboxRow[] {
     const loaded = new Map(rows.map((row) => [row.room, row]));
     const present = new Map(this.getSnapshot().rooms.map((row) => [row.room, row]));
-    const live = new Map(
+    const changed = new Map(
       [...present].filter(
         // The numbers of a row from the storage may be of another epoch.
         ([room, { epoch }]) => this.#touched.has(room) && (loaded.get(room)?.epoch ?? epoch) === epoch,
       ),
     );
     // A room that rises while the pages are read may be on none of them.
-    const risen = [...live.values()].filter(({ room, head }) => head > (loaded.get(room)?.head ?? 0));
+    const risen = [...changed.values()].filter(({ room, head }) => head > (loaded.get(room)?.head ?? 0));
     const names = new Set(risen.map(({ room }) => room));
     const others = rows.filter(
       ({ room }) => !names.has(room) && (!this.#touched.has(room) || present.has(room)),
     );
     const counted = others.map((row) => {
-      const { readSeq, unread, mentions } = live.get(row.room) ?? row;
+      const { readSeq, unread, mentions } = changed.get(row.room) ?? row;
       return { ...row, readSeq: Math.max(readSeq, row.readSeq), unread, mentions };
     });
     return [...risen, ...counted];

@@ -31,7 +31,7 @@ export interface Pending {
   readonly draft: Draft;
   /** When the user wrote it: milliseconds since 1970 by this device's clock. */
   readonly at: number;
-  /** Who wrote it. Undefined while nobody has signed in on this device: it belongs to the first who does. */
+  /** The author. Undefined before the first sign-in on this device: the message then belongs to that user. */
   readonly userId?: string;
   /** Set once the server has refused it for good. */
   readonly error?: Failure;

@@ -4,7 +4,7 @@
 import type { Failure, ServerEvents, Standing } from "./contract.ts";
 import { Timer } from "./timer.ts";
 
-/** A mute whose end is unknown is forgotten after this many milliseconds: the next message asks anew. */
+/** A mute whose end is unknown is forgotten after this many milliseconds: the next message asks again. */
 const UNKNOWN_END = 30_000;
 
 /** An act of a moderator, as `chat:moderation` carries it. */

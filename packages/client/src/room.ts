@@ -362,7 +362,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#restrictions.refused(refusal);
   }
 
-  /** Another device of the user has read on, or the server has counted anew. @internal */
+  /** Another device of the user has read on, or the server has sent new counts. @internal */
   counted(unread: number, mentions: number): void {
     this.patch({ unread, mentions });
   }

@@ -1,9 +1,9 @@
 //! The same clients and laws over a cluster: several nodes on a real PostgreSQL and a real Redis.
 //!
-//! A device chooses a node for each connection. There are more faults: nodes, Redis and PostgreSQL are
-//! killed and frozen; connections between all of them are cut, slowed and made lossy. There are more
-//! checks: how soon all clients are up to date after a heal, that nobody is wrongly shown as online or
-//! offline, the cost of a reconnect storm, and that clients notice a log from an old backup.
+//! A device chooses a node for each connection. There are more faults: the nemesis kills and freezes nodes,
+//! Redis and PostgreSQL, and cuts and slows the connections between all of them and drops their packets.
+//! There are more checks: how soon all clients are up to date after a heal, that presence shows no user
+//! wrongly, the cost of a reconnect storm, and that clients notice a log from an old backup.
 
 mod cut;
 mod fault;

@@ -170,7 +170,7 @@ impl fmt::Display for Report {
             write!(f, "\n  {storm}")?;
         }
         if let Some(took) = self.restored {
-            write!(f, "\n  after an old backup, everybody was told within {took:.1?}")?;
+            write!(f, "\n  all clients noticed an old backup within {took:.1?}")?;
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl fmt::Display for Storm {
             Some(back) => write!(f, "storm: {clients} clients dropped, all back after {back:.1?}")?,
             None => write!(f, "storm: {clients} clients dropped, never all back")?,
         }
-        write!(f, " ({recovered} recovered, {joined} joined anew); ")?;
+        write!(f, " ({recovered} recovered, {joined} joined again); ")?;
         write!(
             f,
             "store {:.0} transactions a second, {:.0} before, {:.1} more per client; ",

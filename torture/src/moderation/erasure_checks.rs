@@ -21,7 +21,7 @@ use crate::answer::number;
 use crate::error::TortureError;
 use crate::run::RECOVERY;
 
-/// The largest file that the server writes anew after an erasure: the default of `store.compact_up_to`.
+/// The largest file that the server rewrites after an erasure: the default of `store.compact_up_to`.
 const COMPACTED: u64 = 256 << 20;
 
 /// Checks entries of the log.

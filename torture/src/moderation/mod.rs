@@ -21,8 +21,8 @@
 //! 3. Once an erasure is acknowledged, the user's id, name and word are nowhere: not in the log as another
 //!    member reads it, in the export, in the audit log, or in `GET /users/{user}`, which answers 404 when the
 //!    grace of presence is over. At the end of the run they are in no table of PostgreSQL, or in no byte of
-//!    SQLite's folder unless the file is larger than `store.compact_up_to`. The user's tokens open nothing. An
-//!    anonymised user's texts stay; id and name go.
+//!    SQLite's folder unless the file is larger than `store.compact_up_to`. The server refuses the user's
+//!    tokens. An anonymised user's texts stay; id and name go.
 //! 4. Each node accepts a new key or secret, and refuses an old one, within ten seconds after SIGHUP. No call
 //!    and no connection with a valid one is refused as unauthorized. A secret is valid from when all nodes
 //!    have accepted it until its file is overwritten.

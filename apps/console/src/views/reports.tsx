@@ -1,7 +1,7 @@
 // Messages that users reported, and the decisions about them.
 
 import { path } from "../api.ts";
-import { useAsk, type Terms } from "../ask.tsx";
+import { useAsk, type Answers } from "../ask.tsx";
 import { useConsole } from "../console.ts";
 import { Age } from "../facts.tsx";
 import { RoomLink, UserLink } from "../links.tsx";
@@ -110,7 +110,7 @@ export function Reports({ tab }: { tab: string | null }) {
 function Decisions({ report, onDone }: { report: Report; onDone: () => void }) {
   const { api } = useConsole();
   const ask = useAsk();
-  const decide = async (action: Decision, { until }: Terms) => {
+  const decide = async (action: Decision, { until }: Answers) => {
     await api.send("POST", path`/v1/moderation/reports/${report.id}`, {
       action,
       ...(until !== undefined && { until }),
@@ -130,8 +130,8 @@ function Decisions({ report, onDone }: { report: Report; onDone: () => void }) {
           title: `${DECISIONS[action].label}: message of ${report.userId} in ${report.room}`,
           text: DECISIONS[action].effect,
           action: DECISIONS[action].label,
-          ...((action === "mute" || action === "ban") && { terms: "end" }),
-          run: (terms) => decide(action, terms),
+          ...((action === "mute" || action === "ban") && { fields: "end" }),
+          run: (answers) => decide(action, answers),
         })
       }
     >

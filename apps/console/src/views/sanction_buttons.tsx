@@ -1,7 +1,7 @@
 // The buttons that impose and lift a ban or a mute, in one room or in all.
 
 import { path, type Api } from "../api.ts";
-import { useAsk, type Terms } from "../ask.tsx";
+import { useAsk, type Answers } from "../ask.tsx";
 import { useConsole } from "../console.ts";
 import { dateTime } from "../format.ts";
 import type { Sanction, SanctionKind } from "../model.ts";
@@ -45,9 +45,9 @@ const EFFECTS = {
   },
 } as const;
 
-async function impose(api: Api, target: Target, terms: Terms): Promise<string> {
-  await api.send("PUT", address(target), terms);
-  const end = terms.until === undefined ? "" : ` until ${dateTime(terms.until)}`;
+async function impose(api: Api, target: Target, answers: Answers): Promise<string> {
+  await api.send("PUT", address(target), answers);
+  const end = answers.until === undefined ? "" : ` until ${dateTime(answers.until)}`;
   return `${target.user} is ${DONE[target.kind]} ${scope(target.room)}${end}.`;
 }
 
@@ -67,9 +67,9 @@ export function SanctionButton({ onDone, ...target }: Target & { onDone: () => v
           title: `${VERBS[kind]} ${user} ${scope(room)}?`,
           text: EFFECTS[kind][room === undefined ? "user" : "room"],
           action: VERBS[kind],
-          terms: "end and reason",
-          run: async (terms) => {
-            const outcome = await impose(api, target, terms);
+          fields: "end and reason",
+          run: async (answers) => {
+            const outcome = await impose(api, target, answers);
             onDone();
             return outcome;
           },

@@ -116,8 +116,8 @@ export function UserActions({ user, sanctions, refresh }: UserActionsProps) {
             data-testid={name}
             onClick={() => {
               const asked = question(api, user);
-              const run: Question["run"] = async (terms) => {
-                const outcome = await asked.run(terms);
+              const run: Question["run"] = async (answers) => {
+                const outcome = await asked.run(answers);
                 refresh();
                 return outcome;
               };

@@ -192,7 +192,8 @@ impl ChatServer {
         Ok(named)
     }
 
-    /// Checks the seconds of a slow mode before something else changes.
+    /// Checks the interval of a slow mode, in seconds, so that a call with several changes can fail
+    /// before the first one.
     ///
     /// # Errors
     /// `invalid_request` for more than the setting allows.

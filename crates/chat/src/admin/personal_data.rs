@@ -36,8 +36,8 @@ impl ChatServer {
     }
 
     /// Erases a user: revokes their tokens, closes their connections, ends their memberships, and removes
-    /// them from everything stored. Their messages are deleted, or with `anonymise` stay under an id that
-    /// tells nothing. Returns when all is done; it may be repeated, and goes on after a crash.
+    /// them from everything stored. Their messages are deleted, or with `anonymise` stay under a random
+    /// id. Returns when all is done. A repeated call is harmless, and a restart after a crash continues it.
     ///
     /// # Errors
     /// `invalid_request` for an invalid id; `unavailable` and `internal` if the store failed: repeat the

@@ -1,5 +1,5 @@
-//! What control entries do on this node. Most of them the node that wrote them has carried out before, so a
-//! repetition must change nothing.
+//! The effects of control entries on this node. The node that wrote an entry has often carried it out before,
+//! so a repetition must change nothing.
 
 use std::sync::{Arc, atomic::Ordering};
 

@@ -22,7 +22,7 @@ pub(super) struct CommitHint<'a> {
     pub(super) rooms: Vec<(RoomId, Cow<'a, str>)>,
     /// The room of each position, as an index into `rooms`.
     pub(super) room_of: Vec<usize>,
-    /// Indexes into `room_of`, ascending: the entries that leave unread counts as they are.
+    /// Indexes into `room_of`, ascending, of the entries that do not change unread counts.
     #[serde(default)]
     pub(super) uncounted: Vec<usize>,
 }

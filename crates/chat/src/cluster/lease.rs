@@ -1,7 +1,7 @@
 //! This node's lease, which says how long its registry entries are valid.
 //!
-//! A node that fails to renew its lease closes its connections before the lease ends: the other nodes will
-//! take its clients for gone, and the clients are better off on a node that the others can see.
+//! A node that fails to renew its lease closes its connections before the lease ends. The other nodes then
+//! treat its clients as offline, so the clients have to reconnect to a node that is part of the cluster.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -35,8 +35,9 @@ pub(crate) struct Lease {
 struct Term {
     /// Counts the leases of this process.
     number: u64,
-    /// When the lease ends, by what this node knows for certain; `None` without a lease. This time decides,
-    /// not the task that notices it: the process may have been paused, and may go on anywhere.
+    /// The earliest end of the lease, as far as this node knows; `None` without a lease. Code compares
+    /// the clock with this time and does not rely on a task to notice the end: a pause may stop the whole
+    /// process.
     ends: Option<BootTime>,
 }
 

@@ -78,8 +78,8 @@ pub struct ClusterConfig {
     /// How long this node's registry entries stay valid without a heartbeat. The node sends three heartbeats
     /// in this time, and closes its connections before the time is over if they fail.
     pub lease: Duration,
-    /// How often the node asks the store for commits of others: the longest delay of a commit that the bus
-    /// has lost.
+    /// The interval at which the node asks the store for commits of other nodes. If the bus loses a
+    /// commit, it arrives after this time at the latest.
     pub poll: Duration,
 }
 
@@ -107,13 +107,14 @@ pub(crate) struct Cluster {
     /// Subscriptions to the commits and to the control room.
     log_topic: Mutex<Option<Subscription>>,
     control_topic: Mutex<Option<Subscription>>,
-    /// The users who are connected here or watched from here: how often, and the subscription to their topic.
+    /// The users who are connected here or watched from here, each with the number of these uses and the
+    /// subscription to the user's topic.
     users: Mutex<HashMap<UserId, (u32, Subscription)>>,
     /// The registry does not know this node any more.
     forgotten: Notify,
     /// A heartbeat is under way, or was not answered.
     heartbeat_open: AtomicBool,
-    /// Until then, other nodes may not have put their entries into the registry again.
+    /// After a loss of the registry's content: until this time, entries of other nodes may be missing.
     incomplete_until: Mutex<Option<Instant>>,
     leases_lost: Counter,
     /// Clients whose connections this node has closed because it lost its lease.

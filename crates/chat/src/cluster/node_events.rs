@@ -1,4 +1,4 @@
-//! What a cluster calls on its node: messages of other nodes, and what becomes of the lease.
+//! Callbacks from a cluster to its node: messages of other nodes, and the begin and end of the lease.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ pub(crate) trait NodeEvents: Send + Sync {
     /// The node's figures, for its registry entry.
     fn stats(&self) -> Stats;
 
-    /// Answers a query of another node. It may take a while, so its caller is not the bus.
+    /// Answers a query of another node. It may be slow, so the task of the bus does not call it.
     fn answer(&self, query: &NodeQuery) -> NodeAnswer;
 
     /// A lease has begun: the registry knows nothing of this node.
     fn lease_began(&self);
 
-    /// The lease is over: the other nodes take this node's clients for gone. Closes all connections, and
-    /// returns their number.
+    /// The lease has ended, so the other nodes treat this node's clients as offline. Closes all connections,
+    /// and returns their number.
     fn lease_lost(&self) -> u64;
 
-    /// An event without a log entry, for the room's sockets here. `mark` names a user whose mark it carries,
-    /// and the mark.
+    /// Sends an event without a log entry to the room's sockets on this node. `mark` is the user and the
+    /// value of the mark that the event carries.
     fn room_event(&self, room: RoomId, event: &str, data: &RawValue, mark: Option<(&str, u64)>);
 
     /// Another node's list of a room's online users has changed.
@@ -42,7 +42,7 @@ pub(crate) trait NodeEvents: Send + Sync {
     /// A user has read on in a room, on another node.
     fn room_read(self: Arc<Self>, user: UserId, room: RoomId, name: RoomName);
 
-    /// A user has read notifications on another node; so many are left.
+    /// A user has read notifications on another node, and `unread` are left.
     fn notifications_read(&self, user: &UserId, unread: u64);
 
     /// A session of a user was resumed on another node: a connection that still has it here is dead.

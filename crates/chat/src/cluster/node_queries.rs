@@ -194,8 +194,8 @@ impl Cluster {
     }
 }
 
-/// Removes silent nodes whose name another one of them has, or this node: they are earlier starts of that
-/// node, and the registry keeps them until their leases end.
+/// Removes nodes that did not answer and whose name is that of a node that did, or of this one. They are
+/// earlier incarnations of that node, and the registry keeps them until their leases end.
 fn without_earlier_starts<A>(nodes: Vec<(String, Option<A>)>, own_name: &str) -> Vec<(String, Option<A>)> {
     let answered = nodes.iter().filter(|(_, answer)| answer.is_some());
     let answering: HashSet<_> = answered.map(|(node, _)| node.clone()).collect();

@@ -81,8 +81,8 @@ impl Cluster {
         self.config.bus.publish(LOG, encode(&hint));
     }
 
-    /// Sends an event without a log entry to the room's sockets on other nodes. `mark` names a user whose
-    /// mark it carries, and the mark: it replaces an event with an older one.
+    /// Sends an event without a log entry to the room's sockets on other nodes. `mark` is the user and the
+    /// value of the mark that the event carries: the event replaces a queued one with an older mark.
     pub(crate) fn publish_event<T: Serialize>(
         &self,
         room: RoomId,

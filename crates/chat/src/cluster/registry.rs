@@ -109,7 +109,8 @@ impl Cluster {
         Ok(self.config.bus.take_expired(SWEEP_BATCH).await?)
     }
 
-    /// Whether this node has a duty that one node has for all, for now. False if the registry can't be asked.
+    /// Whether this node currently holds `duty`, which one node carries out for all. False if the registry
+    /// can't be asked.
     pub(crate) async fn is_leader_for(&self, duty: &str) -> bool {
         let claimed = self
             .config

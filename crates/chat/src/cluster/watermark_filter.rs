@@ -1,8 +1,8 @@
-//! A filter for events that carry marks: two nodes' events about one mark can overtake each other on the bus,
-//! and clients must not see a mark go back.
+//! A filter for events that carry marks: events of two nodes about one mark can overtake each other on the
+//! bus, and clients must not see a mark decrease.
 //!
-//! The filter remembers as many marks as can be on their way at a time, in tables of fixed length in which a
-//! new mark replaces the one that was seen longest ago.
+//! The filter remembers the recent marks in tables of fixed length. In a full table, a new mark replaces the
+//! least recently seen one.
 
 use parking_lot::Mutex;
 
@@ -33,8 +33,8 @@ impl Default for WatermarkFilter {
 }
 
 impl WatermarkFilter {
-    /// Calls `send` if `value` is newer than any that was sent of the mark. `key` is a hash of what
-    /// identifies the mark. Calls for one mark run one after the other.
+    /// Calls `send` if `value` is newer than all values sent for this mark. `key` is a hash of the
+    /// mark's identity. Calls for one mark run one after the other.
     pub(crate) fn send_if_newer(&self, key: u64, value: u64, send: impl FnOnce()) {
         let table = usize::try_from(key % TABLES).unwrap_or_default();
         let Some(table) = self.tables.get(table) else {

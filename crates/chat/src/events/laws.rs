@@ -9,7 +9,7 @@ use super::{
 };
 use crate::error::ChatError;
 
-/// A law of the log, which clients check on what they show: entries ascend, without holes, and come once.
+/// A law of the log that clients check on the entries they show: these ascend, without holes or duplicates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 pub(crate) enum Law {

@@ -225,6 +225,6 @@ pub(crate) struct Moderation {
 pub(crate) struct Announcement {
     #[serde(flatten)]
     pub(crate) event: Moderation,
-    /// True if the user concerned gets the event. Users do not hear of rooms that are no business of theirs.
+    /// True if the user concerned gets the event. Users get no events of rooms that they cannot see.
     pub(crate) to_user: bool,
 }

@@ -117,9 +117,11 @@ shape!(Seq, "The number of an entry in its room's log, from 1.", |limits| {
 shape!(Position, "The number of an entry in its room's log, or 0 for the start of the log.", |limits| {
     "type": "integer", "minimum": 0, "maximum": MAX_SEQ
 });
-shape!(PageLimit, "The most entries of the page. A number above the server's limit counts as that limit.", |limits| {
-    "type": "integer", "minimum": 0, "maximum": MAX_SEQ
-});
+shape!(
+    PageLimit,
+    "The most entries of the page. A number above the server's limit counts as that limit.",
+    |limits| { "type": "integer", "minimum": 0, "maximum": MAX_SEQ }
+);
 shape!(MessageText, "The text of a message.", |limits| {
     "type": "string", "minLength": 1, "x-maxBytes": limits.text_bytes
 });

@@ -130,7 +130,7 @@ pub(crate) async fn refresh(context: &Context, ask: &RefreshToken) -> Result<Tok
     let mut claims = app.verify(&ask.token).await?;
     if claims.user != me.user {
         return Err(ChatError::Unauthorized(
-            "the new token is for another user; connect anew to change users",
+            "the new token is for another user; open a new connection to change users",
         ));
     }
     app.check_revoked(&claims.user, claims.issued_at).await?;

@@ -296,8 +296,8 @@ pub(super) async fn answer_joining<T: Serialize + Sync>(
     finished.await.is_ok()
 }
 
-/// `chat:leave`: ends the membership and all the user's subscriptions. Does nothing for a user who is not a
-/// member.
+/// `chat:leave`: ends the membership and all the user's subscriptions. Does nothing without a
+/// membership.
 pub(crate) async fn leave<'a>(context: &Context, ask: &'a InRoom) -> Result<Left<'a>, ChatError> {
     let Context { app, me, .. } = context;
     let left = Left { room: &ask.room };

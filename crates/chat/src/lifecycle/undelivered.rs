@@ -13,7 +13,7 @@ use crate::clock::Clock;
 const UNDELIVERED: &str = "undelivered";
 /// Messages checked at a time.
 const BATCH: u32 = 100;
-/// Recipients whose reports one commit writes, and those of one message more. Other writes get their turn
+/// The most recipients reported in one commit; the last message may exceed it. Other writes get their turn
 /// between two commits.
 const RECIPIENTS_PER_COMMIT: usize = 256;
 /// The pause after a commit, as a multiple of its duration: a backlog of reports takes a quarter of the

@@ -148,8 +148,8 @@ impl Appender {
         batch
     }
 
-    /// Commits a batch; room by room if the store fails, so that a room that it can't write to takes no
-    /// others along.
+    /// Commits a batch. If the store fails to write one of its rooms, commits it room by room, so that only
+    /// that room fails.
     async fn commit(
         &self,
         batch: Vec<QueuedWrite>,
@@ -181,7 +181,7 @@ impl Appender {
         Ok(appended)
     }
 
-    /// Tells the other nodes at once, however long this one takes to apply the entries.
+    /// Publishes a commit to the other nodes, before this node applies it.
     fn publish(&self, cluster: &Cluster, writes: &[QueuedWrite], appended: &AppendResult) {
         let epoch = self.store.log_head().epoch;
         if *epoch != *self.cursor.epoch() {
@@ -225,7 +225,7 @@ impl Appender {
                 for QueuedWrite { write, .. } in writes {
                     write.reply.fail(&error);
                 }
-                // The store may have committed it all the same.
+                // The store may have committed it nevertheless.
                 self.inbox.observe_log_end(&at.epoch, at.position);
             }
         }

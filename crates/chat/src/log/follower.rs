@@ -41,7 +41,7 @@ pub(crate) struct Follower {
     commit_applied: Notify,
     /// The cursor has moved.
     progress: Notify,
-    /// Until this monotonic time, messages do not wait for the pictures of their authors, in milliseconds.
+    /// The monotonic time in milliseconds until which messages do not wait for the pictures of their authors.
     no_authors_until: AtomicI64,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct FollowerParts {
     pub(crate) cluster: Option<ClusterLog>,
 }
 
-/// What following the log of a cluster takes beyond that of a single node.
+/// Parts of the follower that a cluster needs and a single node does not.
 pub(crate) struct ClusterLog {
     pub(crate) control_room: Arc<ControlRoom>,
     pub(crate) control_handler: Weak<dyn ControlHandler>,
@@ -207,7 +207,7 @@ impl Follower {
                 self.apply_entry(&entry, budget);
             }
             Ready::NotServed { position, room } => {
-                // Its members may be connected here all the same.
+                // Its members may still be connected here.
                 if let RoomKey {
                     id,
                     name: Some(name),
@@ -350,8 +350,8 @@ impl Follower {
         }
     }
 
-    /// The log was restored from a backup: what clients know of it is void. They are closed, and start afresh
-    /// when they come back.
+    /// The log was restored from a backup, so the state of all clients is void. Closes their connections;
+    /// they start over when they reconnect.
     fn restore(&self, at: LogHead, dropped: Vec<Commit>) {
         let FollowerParts {
             rooms,

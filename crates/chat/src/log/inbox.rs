@@ -62,8 +62,8 @@ impl EntryInbox {
 
     // ---- the bus's side
 
-    /// Other nodes' entries. Asks the store if they belong to another epoch: the log was restored, which one
-    /// of the nodes has not noticed yet.
+    /// Adds entries of other nodes. If they belong to another epoch, one of the nodes has not noticed yet
+    /// that the log was restored: then it drops them and polls the store.
     pub(crate) fn push_entries(&self, epoch: &str, entries: impl IntoIterator<Item = LogEntry>) {
         self.push(epoch, |buffer| {
             for entry in entries {
@@ -72,7 +72,7 @@ impl EntryInbox {
         });
     }
 
-    /// The rooms of other nodes' entries from position `first` on. Treats another epoch like
+    /// Adds the rooms of other nodes' entries from position `first` on. Treats another epoch like
     /// [`push_entries`](Self::push_entries).
     pub(crate) fn push_hints(
         &self,
@@ -107,7 +107,7 @@ impl EntryInbox {
         self.wake.notify_one();
     }
 
-    /// Has the store asked at once how far the log is.
+    /// Wakes the task that asks the store for the end of the log.
     pub(crate) fn poll_now(&self) {
         self.poll.notify_one();
     }
@@ -119,7 +119,7 @@ impl EntryInbox {
 
     // ---- the follower's side
 
-    /// Takes out what to do next; `None` if there is nothing to do yet.
+    /// Removes and returns the follower's next step; `None` if there is none yet.
     pub(super) fn next(&self, is_served: impl Fn(RoomId) -> bool) -> Option<Next> {
         let mut state = self.state.lock();
         if let Some(at) = state.restored.take() {
@@ -144,8 +144,8 @@ impl EntryInbox {
         self.state.lock().buffer.backfill(missing, page);
     }
 
-    /// The store has no entry after `head`: drops what the bus has announced beyond it. Asks the store again
-    /// at once, since an entry may have come meanwhile.
+    /// Drops the positions after `head`, which the bus has announced and the store does not have. Polls the
+    /// store again at once, since it may have got a new entry meanwhile.
     pub(super) fn forget_after(&self, head: &LogHead) {
         let mut state = self.state.lock();
         if state.takes(&head.epoch) {
@@ -155,7 +155,8 @@ impl EntryInbox {
         self.poll_now();
     }
 
-    /// Everything after `applied` is to be applied again. Returns how many commits wait.
+    /// Starts over after `applied`, so that all later entries are applied again. Returns the number of
+    /// waiting commits.
     pub(super) fn rewind(&self, applied: LogPosition) -> usize {
         self.state.lock().buffer.rewind(applied)
     }

@@ -24,7 +24,7 @@ use self::{appender::Appender, follower::Follower};
 /// Starts the task of the appender and the follower. It ends when the result is dropped.
 ///
 /// They share a task, so that a commit costs no hop from one to the other. If one of them panics, both start
-/// again: the follower reads the missing entries from the store, and the writes of the batch in hand stay
+/// again: the follower reads the missing entries from the store, and the writes of the current batch stay
 /// unanswered.
 pub(crate) fn start(appender: Arc<Appender>, follower: Arc<Follower>) -> Supervised {
     supervise("log", move || {

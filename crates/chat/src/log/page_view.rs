@@ -94,7 +94,7 @@ impl PageContext {
     }
 }
 
-/// The reactions of a page that the reader may have made without being named.
+/// The reactions of a page that do not name all their users, so that the reader may be one of them.
 fn unnamed(room: RoomId, history: &History, reader: &str) -> impl Iterator<Item = Reaction> {
     history.entries.iter().flat_map(move |entry| {
         let reactions = entry.state.reactions.iter().filter(move |reactions| {

@@ -6,7 +6,7 @@
 //! order.
 //!
 //! Joins and recoveries need a consistent cut: a moment between two entries. [`LogCursor::between_entries`]
-//! runs them at once, or right after the entry in hand. So no thread waits while an entry goes out to a large
+//! runs them at once, or right after the current entry. So no thread waits while an entry goes out to a large
 //! room.
 
 use std::{
@@ -32,8 +32,8 @@ pub(crate) struct LogCursor {
     /// Locked while an entry is delivered, and while a cut runs: each socket gets an entry in all its rooms
     /// or in none. Never held over an await. Lock order: this one, then the rooms, then the sessions.
     busy: Mutex<()>,
-    /// Cuts that wait until the entry in hand is applied: at most one for each socket. Their number is beside
-    /// them, so that the follower does not lock anything to see that there are none.
+    /// Cuts that wait until the current entry is applied: at most one for each socket. `waiting_cuts` is
+    /// their number, so that the follower takes no lock to see that there are none.
     cuts: Mutex<VecDeque<QueuedCut>>,
     waiting_cuts: AtomicUsize,
     /// Whether clients get offsets.
@@ -74,7 +74,7 @@ impl LogCursor {
 
     // ---- applying
 
-    /// Delivers the entry at `position`, then runs the cuts that came meanwhile.
+    /// Delivers the entry at `position`, then runs the cuts queued meanwhile.
     pub(super) fn apply<T>(&self, position: LogPosition, deliver: impl FnOnce() -> T) -> T {
         let busy = self.busy.lock();
         let delivered = deliver();
@@ -84,7 +84,7 @@ impl LogCursor {
         delivered
     }
 
-    /// Nothing up to `position` is to be delivered.
+    /// Moves the cursor to `position` without a delivery.
     pub(super) fn skip_to(&self, position: LogPosition) {
         self.apply(position, || ());
     }
@@ -208,11 +208,11 @@ mod tests {
         cursor.apply(LogPosition(8), || {
             let other = Arc::clone(&cursor);
             let waiting = tokio::spawn(async move { other.between_entries(|at| at.position).await });
-            // Queued while the entry is in hand, by a caller that does not wait for a lock.
+            // Queued while the entry is delivered, by a caller that does not wait for a lock.
             let (queued, asked) = (Arc::new(Mutex::new(None)), Arc::clone(&cursor));
             let seen = Arc::clone(&queued);
             asked.queue_cut(move |at| *seen.lock() = Some(at.position));
-            assert_eq!(*queued.lock(), None, "an entry is in hand");
+            assert_eq!(*queued.lock(), None, "an entry is being delivered");
             cut = Some((waiting, queued));
         });
         let Some((waiting, queued)) = cut else {

@@ -103,7 +103,8 @@ impl<B> ReorderBuffer<B> {
         former.batches.into_iter().map(|batch| batch.value).collect()
     }
 
-    /// Everything after `applied` is to be applied again. Returns how many batches wait.
+    /// Starts over after `applied`, so that all later entries are applied again. Returns the number of
+    /// waiting batches.
     pub(crate) fn rewind(&mut self, applied: LogPosition) -> usize {
         self.next = applied.next();
         self.backfilled = applied;
@@ -145,7 +146,7 @@ impl<B> ReorderBuffer<B> {
         }
     }
 
-    /// No entry exists after `head`. Drops those that the bus has announced all the same.
+    /// No entry exists after `head`. Drops positions after it that the bus has announced.
     pub(crate) fn forget_after(&mut self, head: LogPosition) {
         let own = self.batches.back().map(|batch| batch.first.plus(batch.len));
         let end = own.unwrap_or_default().max(head.next()).max(self.next);
@@ -155,7 +156,8 @@ impl<B> ReorderBuffer<B> {
         self.bytes -= wrong.values().map(|entry| entry.entry.body.len()).sum::<usize>();
     }
 
-    /// Adds what the store has of `missing`, which [`missing`](Self::missing) returned before.
+    /// Adds the entries that the store has at the positions `missing`, a result of
+    /// [`missing`](Self::missing).
     pub(crate) fn backfill(&mut self, missing: Missing, page: impl IntoIterator<Item = LogEntry>) {
         for entry in page {
             if entry.position >= self.next {
@@ -199,7 +201,7 @@ impl<B> ReorderBuffer<B> {
         Some(Ready::NotServed { position, room })
     }
 
-    /// What keeps [`pop`](Self::pop) from going on; `None` if everything known to exist is applied.
+    /// The positions that [`pop`](Self::pop) waits for; `None` if everything known to exist is applied.
     pub(crate) fn missing(&self) -> Option<Missing> {
         let upto = self.first_held().map_or(self.newest, LogPosition::previous);
         (self.next <= upto).then_some(Missing {

@@ -88,13 +88,13 @@ fn reaction(
     offset: Option<&str>,
 ) -> Result<Frame, EmitError> {
     let author = change.user_id.into();
-    let mut live = LiveChange {
+    let mut reaction = LiveChange {
         room: &room.name,
         change,
     };
     let mut encode = |mine| -> Result<Frame, EmitError> {
-        live.change.mine = Some(mine);
-        let event = prepare(namespace, ChangeKind::Reaction.event(), &live, offset)?;
+        reaction.change.mine = Some(mine);
+        let event = prepare(namespace, ChangeKind::Reaction.event(), &reaction, offset)?;
         Ok(durable(event))
     };
     let for_author = encode(true)?;

@@ -19,7 +19,7 @@ pub trait IssuerKeys: fmt::Debug + Send + Sync {
     /// Fetches the keys, unless that has just happened. Concurrent calls share one fetch.
     ///
     /// # Errors
-    /// [`KeysUnavailable`] if the last fetch failed, so that a missing key may exist all the same.
+    /// [`KeysUnavailable`] if the last fetch failed, so that a missing key may exist nevertheless.
     async fn refresh(&self) -> Result<(), KeysUnavailable>;
 }
 
@@ -122,7 +122,7 @@ impl fmt::Debug for TokenCounters {
 }
 
 impl Issuer {
-    /// Creates an issuer. Its metrics need a recorder by then.
+    /// Creates an issuer and registers its metrics, so install the metrics recorder before.
     pub fn new(
         issuer: &str,
         audience: impl IntoIterator<Item = impl Into<Box<str>>>,

@@ -24,10 +24,10 @@ const ANNOUNCED: usize = 100;
 /// The size of an entry in an answer without its body, in bytes.
 const ENTRY_BYTES: usize = 256;
 
-/// A block, an act of moderation, or the end of one costs so many tokens more, since it commits alone.
+/// Additional tokens for a block, an act of moderation, or the end of one, since each commits alone.
 const LONE_COMMIT: u32 = 4;
 
-/// A leave by a former member costs so many tokens more. It ends nothing, but other nodes hear of it.
+/// Additional tokens for a leave by a former member. It ends nothing, but the other nodes get a message.
 pub(crate) const NO_LEAVE: u32 = 20;
 
 /// Tokens for an event whose payload has this many bytes, before it is decoded.
@@ -49,12 +49,12 @@ pub(crate) fn of_command(command: &Command) -> u32 {
     }
 }
 
-/// Tokens for a change of a membership after which so many users have to be compared with its user.
+/// Tokens for a change of a membership, after which this many users have to be compared with the member.
 pub(crate) fn of_comparisons(users: usize) -> u32 {
     tokens(users, SUBSCRIBED_USERS)
 }
 
-/// Tokens for a change of a status that so many connections of others get.
+/// Tokens for a change of a status that goes to this many connections of others.
 pub(crate) fn of_announcement(connections: usize) -> u32 {
     tokens(connections, ANNOUNCED)
 }

@@ -238,7 +238,7 @@ impl RateLimiters {
         self.log_lines.check().is_ok()
     }
 
-    /// Keys are 64-bit hashes with a secret seed: they take 8 bytes, and nobody can aim at another's bucket.
+    /// Keys are 64-bit hashes with a secret seed: 8 bytes each, and a user cannot aim at another's bucket.
     fn check(&self, limiter: &Keyed, key: impl Hash, tokens: NonZeroU32) -> Result<(), NotUntil<Nanos>> {
         let hash = self.hasher.hash_one(key);
         let full = limiter.len() >= self.limits.tracked;

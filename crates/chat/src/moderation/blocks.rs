@@ -1,8 +1,8 @@
 //! Blocks between users, and their effects on this node: presence that a blocked user sees, and
 //! `user:block_changed`.
 //!
-//! The store rejects what a block forbids and leaves out what it hides, in the transaction of the message or
-//! notification. So memory needs no copy of blocks, but for presence subscriptions.
+//! The store applies blocks in the transaction of a message or notification: it rejects forbidden messages
+//! and leaves out hidden recipients. So memory needs no copy of blocks, except for presence subscriptions.
 
 use std::sync::Arc;
 

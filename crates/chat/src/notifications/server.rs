@@ -41,7 +41,8 @@ pub(crate) const NOT_FOUND: ChatError =
 /// The notifications of a page that is fetched for a device, and the bytes of their bodies.
 const PAGE: u32 = 50;
 const PAGE_BYTES: usize = 32 * 1024;
-/// Devices that are read for at a time, so that many returning clients leave readers for others.
+/// The most devices that notifications are read for at a time: a mass reconnect leaves the store's readers
+/// to other calls.
 const READERS: usize = 64;
 /// The first and the longest pause after the store failed, in milliseconds.
 pub(super) const RETRY_MS: std::ops::RangeInclusive<i64> = 100..=5_000;
@@ -219,7 +220,7 @@ impl NotificationServer {
                 at,
                 places,
             };
-            // If this fails, the notification is posted all the same, and posting it again announces it.
+            // If this fails, the notification stays posted, and posting it again announces it.
             cluster.command(&control).await?;
         }
         Ok(Notified { id, at, duplicate })

@@ -1,4 +1,4 @@
-//! The erasure of a user, in commits small enough that others go on.
+//! The erasure of a user, in commits so small that they do not delay other writes.
 //!
 //! The store remembers an erasure from its first commit to its last, and every step may be repeated. So a
 //! crash costs only time: the next start, or the next call for the same user, goes through all steps again.
@@ -94,7 +94,7 @@ pub(crate) async fn resume(app: &Arc<App>) {
     }
 }
 
-/// Answers false if runs of living nodes go on.
+/// Returns false if living nodes still run some of the erasures.
 async fn resume_all(app: &Arc<App>) -> Result<bool, ChatError> {
     let mut all_done = true;
     for pending in app.store.erasures().await? {
@@ -151,7 +151,7 @@ async fn claim(app: &App, new: Erasure) -> Result<Option<Erasure>, ChatError> {
 }
 
 /// Whether a run has ended without finishing its erasure. The caller holds [`App::erasures`], so no other
-/// run of this node goes on.
+/// erasure runs on this node.
 async fn has_ended(app: &App, run: &str) -> Result<bool, ChatError> {
     let node = run.rsplit_once('/').map_or(run, |(node, _)| node);
     match &app.cluster {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// The key of the indexes in the registry.
 pub(super) const KEY: &str = "lists";
-/// Changes that an index names: as a rule more than come between two reads.
+/// The most changes that an index lists: usually more than happen between two reads.
 const NAMED: usize = 512;
 
 /// The changes of one node's lists.
@@ -43,8 +43,8 @@ impl ChangeIndex {
     }
 }
 
-/// How far the indexes of the other nodes are known: by member, the number of changes, or `None` if it has
-/// put no index. Nothing at all before the first read.
+/// The number of changes that were read from each member's index; `None` for a member without an index. The
+/// whole map is `None` before the first read.
 #[derive(Debug, Default)]
 pub(super) struct FollowedIndexes(Option<BTreeMap<String, Option<u64>>>);
 

@@ -109,9 +109,9 @@ impl ClusterPresence {
         self.rooms.contains_key(&room)
     }
 
-    /// Merges the lists of a room, and returns the changes since the last read, and the users of whom this
-    /// node announced something else. The first read changes nothing: it is the answer to a client that asks.
-    /// Unless the registry is `complete`, users that are absent from it stay.
+    /// Merges the lists of a room. Returns the changes since the last read, and the users for whom this
+    /// node has announced another status. The first read returns no changes: it only serves the answer to
+    /// a client. Unless the registry is `complete`, users that are absent from it stay.
     pub(super) fn merge(&mut self, room: RoomId, lists: Vec<NodePresence>, complete: bool) -> Vec<Change> {
         if !complete {
             self.recheck.insert(room);
@@ -176,7 +176,8 @@ impl ClusterPresence {
         awaits
     }
 
-    /// The lists name a user whose own entry is not there yet: the next read of these rooms tells.
+    /// Forgets the user in these rooms, since the lists name them but their own entry does not exist yet. The
+    /// next read of the rooms decides.
     pub(super) fn recheck_user(&mut self, user: &str, rooms: impl IntoIterator<Item = RoomId>) {
         for id in rooms {
             if let Some(room) = self.rooms.get_mut(&id)

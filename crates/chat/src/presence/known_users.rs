@@ -182,13 +182,14 @@ impl KnownUsers {
 
     // ---- changes
 
-    /// Whether clients here know the user as this, or learn it in another way since the user is here.
+    /// Whether clients of this node know that the user has this choice, or learn it anyway since the user is
+    /// connected here.
     pub(super) fn shows(&self, user: &str, choice: &Choice) -> bool {
         let known = self.0.get(user);
         known.is_some_and(|known| known.is_here || known.told.as_ref() == Some(choice))
     }
 
-    /// Notes that this node announces a status of a user, who is not here; `None` for offline. Returns the
+    /// Stores the status that this node announces for a user on another node; `None` for offline. Returns the
     /// status that it announced before.
     pub(super) fn tell(&mut self, user: &str, choice: Option<Choice>) -> Option<Choice> {
         let known = self.0.get_mut(user)?;
@@ -243,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn a_departure_goes_on_with_what_the_user_showed_as_here() {
+    fn a_departed_user_keeps_the_status_shown_before() {
         let mut known = KnownUsers::default();
         let user = UserId::from("a");
         assert_eq!(known.arrive(&user, Some(&busy())), None);
         known.depart("a", Some(busy()), &[1]);
         known.tidy();
         assert!(known.shows("a", &busy()));
-        assert!(known.is_here("a"), "nobody has been told");
+        assert!(known.is_here("a"), "not announced yet");
         known.departed("a");
         assert!(!known.is_here("a"));
         assert_eq!(known.tell("a", None), Some(busy()));

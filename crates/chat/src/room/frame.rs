@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::types::UserId;
 
-/// An encoded event, and what becomes of it when a socket's outbox is full.
+/// An encoded event, with the class that decides its fate when a socket's outbox is full.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) event: Prepared,

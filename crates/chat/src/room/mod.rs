@@ -147,7 +147,7 @@ impl Room {
         reached
     }
 
-    /// The store has it as in `row`, which the follower may not have applied yet.
+    /// Takes the head from `row`, as the store has it. The follower may be behind.
     pub(crate) fn opened(&self, row: &RoomRow) {
         self.caught_up.store(false, Ordering::Release);
         self.skip_to(row.head);

@@ -45,7 +45,7 @@ impl Metadata {
         Some(Self(json)).filter(Self::is_valid)
     }
 
-    /// Whether it follows [`Metadata::RULE`]. What is read from a body or a store may not.
+    /// Whether it follows [`Metadata::RULE`]. Values from a request body or the store may break the rule.
     pub(crate) fn is_valid(&self) -> bool {
         let json = self.0.get();
         // Half a surrogate pair and `1e999` are JSON that many clients cannot read.

@@ -95,7 +95,7 @@ pub(crate) fn check_avatar(url: &str) -> Result<(), Violation> {
     check_visible(url)
 }
 
-/// Whether a browser that follows the URL may run what is in it. A client may show a picture as a link.
+/// Whether a browser that opens the URL may run code in it. A client may show a picture as a link.
 fn is_active(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once(':') else {
         return false;

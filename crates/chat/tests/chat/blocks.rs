@@ -1,4 +1,4 @@
-//! Blocks between users: what a blocker no longer receives, and rooms of two in which nobody can write.
+//! Blocks between users: events that a blocker no longer receives, and rooms of two that refuse messages.
 
 use roomful_chat::{ErrorCode, Notify};
 use roomful_store::{RoomChange, RoomKind};

@@ -322,8 +322,8 @@ async fn reactions_say_whether_they_are_the_receivers_own() {
     let react = json!({ "room": "lobby", "seq": 1, "emoji": "+1", "clientId": "r1" });
     ok(alice.call("chat:react", &react).await);
     for (client, mine) in [(&alice, true), (&bob, false)] {
-        let live = client.next_event("chat:reaction").await.unwrap();
-        assert_eq!((&live["mine"], &live["clientId"]), (&json!(mine), &json!("r1")));
+        let event = client.next_event("chat:reaction").await.unwrap();
+        assert_eq!((&event["mine"], &event["clientId"]), (&json!(mine), &json!("r1")));
         let page = ok(client.call("chat:get_history", &json!("lobby")).await);
         assert_eq!(page["messages"][0]["reactions"][0]["mine"], mine);
     }

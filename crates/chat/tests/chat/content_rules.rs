@@ -22,8 +22,8 @@ async fn rules_mask_refuse_and_flag_sends_edits_and_posts() {
     let server = with_rules().await;
     let alice = server.joined("alice", "lobby").await;
     send(&alice, "lobby", "a bad day").await;
-    let live = alice.next_event("chat:receive_message").await.unwrap();
-    assert_eq!(live["text"], "a *** day");
+    let received = alice.next_event("chat:receive_message").await.unwrap();
+    assert_eq!(received["text"], "a *** day");
     let worse = json!({ "room": "lobby", "text": "worse" });
     let refused = failed(alice.call("chat:send_message", &worse).await, "refused");
     assert_eq!(refused["retryable"], false);

@@ -28,10 +28,10 @@ async fn a_tokens_name_and_avatar_reach_members_lists_and_messages() {
         .await;
     ok(alice.call("chat:join", &json!("lobby")).await);
     send(&alice, "lobby", "hi").await;
-    let live = alice.next_event("chat:receive_message").await.unwrap();
+    let received = alice.next_event("chat:receive_message").await.unwrap();
     let shows = |value: &Value| (value["name"].clone(), value["avatar"].clone());
     let expected = (json!("Alice"), json!("https://x.test/a.png"));
-    assert_eq!(shows(&live), expected);
+    assert_eq!(shows(&received), expected);
 
     let bob = server.connect("bob").await;
     let joined = ok(bob.call("chat:join", &json!("lobby")).await);

@@ -157,7 +157,7 @@ async fn ephemeral_events_collapse_to_the_latest_for_a_slow_reader() {
         assert!(head < 1_000, "nothing ever queues");
     }
     change(true).await;
-    // The kernel may have taken what was queued meanwhile, so that this change need not supersede anything.
+    // The kernel may have taken the queued frames meanwhile, so that this change supersedes nothing.
     changes += 1;
     superseded += count(&figures, "roomful_outbox_dropped_total", "superseded");
     let last = say(&alice, &healthy, "the end").await;

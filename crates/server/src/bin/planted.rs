@@ -1,5 +1,5 @@
 //! The `roomful` binary with a bug planted in it, which the variable `ROOMFUL_PLANTED` names. Never
-//! shipped: it exists so that the torture program's tests can prove that they find what they look for.
+//! shipped: it lets the torture program's tests prove that they find such bugs.
 
 use std::process::ExitCode;
 

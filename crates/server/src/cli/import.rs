@@ -52,7 +52,7 @@ pub(super) fn run(config: &Config, flags: &ImportFlags) -> Result<ExitCode, Fail
     }
 }
 
-/// What was imported, and what was left out and why.
+/// Text with the counts of imported records, and of skipped ones by reason.
 fn summary(imported: &Imported, check_only: bool) -> String {
     let Imported {
         rooms,

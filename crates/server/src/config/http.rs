@@ -184,7 +184,7 @@ fn check_base_path(path: &str) -> Result<(), Invalid> {
     })
 }
 
-/// Keys are as long as a random value that nobody can guess.
+/// Checks that a key is long enough to be hard to guess.
 pub(super) fn check_key(key: &'static str, value: &str) -> Result<(), Invalid> {
     if value.len() < MIN_KEY_BYTES {
         let what = format!(

@@ -174,8 +174,8 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(secret.to_owned())
 }
 
-/// Rejects whitespace at the ends, and control characters: they come from a file or a shell, the peer
-/// most likely does not have them, and every token or key would be refused.
+/// Rejects whitespace at the ends, and control characters. They slip in from a file or a shell. The peer's
+/// copy lacks them, so the server would refuse every token or key.
 fn check(table: &Table, name: &str) -> Result<(), &'static str> {
     let secret = table.get(name).and_then(Value::as_str).unwrap_or_default();
     if secret.ends_with(['\r', '\n']) {

@@ -1,5 +1,5 @@
-//! A circuit breaker: after some failures in a row nobody asks the endpoint for a while, then one request
-//! probes it.
+//! A circuit breaker: after some failures in a row the server stops asking the endpoint for a while. Then one
+//! request probes it.
 
 use std::time::Duration;
 

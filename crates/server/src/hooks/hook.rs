@@ -33,7 +33,8 @@ pub(super) struct Hook {
     client: Client,
     target: Target,
     limits: Limits,
-    /// From a question to its answer, with all retries. Half of it may pass before the request goes out.
+    /// The time from a question to its answer, with all retries. A question waits up to half of it for a
+    /// permit.
     timeout: Duration,
     retries: u32,
     on_failure: OnFailure,
@@ -146,7 +147,7 @@ impl Hook {
         }
     }
 
-    /// Posts the question, again if the endpoint could not be reached or says that it is away.
+    /// Posts the question, and repeats it if the endpoint is unreachable or answers 502 to 504.
     async fn decide(&self, question: &Question<'_>) -> Result<Verdict, Failure> {
         let invalid = |error: String| Failure {
             cause: Cause::Invalid,
@@ -204,7 +205,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// A request that the circuit has admitted. Dropped without an outcome, it lets the next request probe.
+/// A request that the circuit has admitted. If it is dropped without an outcome, the next request probes.
 struct Attempt<'a> {
     circuit: Option<&'a Mutex<Circuit>>,
 }

@@ -16,7 +16,8 @@ use crate::{
 /// Connections to the listener for operators: a few probes and scrapers.
 const OPS_CONNECTIONS: usize = 32;
 
-/// Connections beyond them. Each serves one request, and gives way to a newer one until it sends it.
+/// Connections beyond [`OPS_CONNECTIONS`]. Each serves one request. One that has not sent it yet is
+/// closed for a newer connection.
 const OPS_RESERVE: usize = 16;
 
 /// The listening socket of an accept loop. `None` ends the loop.

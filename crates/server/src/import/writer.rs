@@ -149,7 +149,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Commits the batch. Each entry must get its expected seq: nobody else writes.
+    /// Commits the batch. Each entry must get its expected seq, since no other process writes.
     async fn flush(&mut self) -> Result<(), ImportError> {
         if self.batch.is_empty() {
             return Ok(());

@@ -80,8 +80,8 @@ impl IssuerKeys for KeyCache {
         Arc::clone(&self.0.state.borrow().keys)
     }
 
-    /// Joins a running fetch, or starts one. Within the pause after a fetch, answers with that one's result
-    /// and has the next fetch start at the end of the pause.
+    /// Joins a running fetch, or starts one. Within the pause after a fetch, returns the result of that fetch
+    /// and schedules the next one for the end of the pause.
     async fn refresh(&self) -> Result<(), KeysUnavailable> {
         let shared = &self.0;
         let mut state = shared.state.subscribe();

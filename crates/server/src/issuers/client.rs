@@ -143,7 +143,7 @@ impl Client {
     }
 }
 
-/// The error of a failed request; a refused address is the operator's to mend, so it has its own kind.
+/// The error of a failed request. A refused address has its own kind, since the operator has to fix it.
 fn connect_error(error: &hyper_util::client::legacy::Error) -> FetchError {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(found) = cause {

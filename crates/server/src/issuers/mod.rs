@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `address` | which addresses the server may connect to |
-//! | `cache` | the cached keys, and when to fetch them anew |
+//! | `cache` | the cached keys, and when to fetch them again |
 //! | `client` | one GET request with all its limits |
 //! | `discovery` | reading the document that names the URL of the keys |
 //! | `fetcher` | from an issuer's setting to its keys |

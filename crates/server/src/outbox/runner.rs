@@ -125,7 +125,7 @@ impl<S: Sink> SinkRunner<S> {
         slots.saturating_sub(self.in_flight.tasks.len())
     }
 
-    /// Starts as many attempts as there are free slots. Returns how long there is nothing more to start.
+    /// Starts as many attempts as there are free slots. Returns the time until there may be more to start.
     async fn start_attempts(&mut self, outbox: &dyn Outbox) -> Result<Duration, StoreError> {
         if let Some(pause) = self
             .paused_until

@@ -68,8 +68,8 @@ impl Sink for StreamSink {
     }
 }
 
-/// The entries of as many records, from the first one on, as fit into a batch; and their results, as if
-/// Redis had added the entries.
+/// The entries of the first records, as many as fit into a batch, and the results to store once Redis has
+/// added them.
 fn encode(records: &[Record]) -> (Vec<Entry>, Vec<Attempt>) {
     let (mut entries, mut attempts) = (Vec::new(), Vec::new());
     let mut bytes = 0_usize;

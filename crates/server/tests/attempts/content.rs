@@ -1,4 +1,4 @@
-//! Attempts against content rules, and answers of a hook that nobody can follow.
+//! Attempts against content rules, and invalid answers of a hook.
 
 use serde_json::{Value, json};
 

@@ -75,7 +75,7 @@ async fn every_changing_call_leaves_a_record() {
             };
             assert!(
                 !filled.contains('{'),
-                "{method} {route}: this test has to learn what stands in the path"
+                "{method} {route}: add the parameters of this path to the test"
             );
             api.done("PUT", &format!("/rooms/{room}"), json!({})).await;
             if method == "DELETE" && !item["put"].is_null() {

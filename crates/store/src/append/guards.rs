@@ -48,7 +48,7 @@ impl Default for Ends {
     }
 }
 
-/// The rules of a room, and what they need to know of the batch's authors.
+/// The rules of a room, with the facts about the batch's authors that they depend on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RoomGuard {
     pub(crate) frozen: bool,

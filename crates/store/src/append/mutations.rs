@@ -45,7 +45,7 @@ const DELETE: [&str; 11] = [
         ON CONFLICT (room_id, seq) DO UPDATE SET edit_seq = NULL, deleted = 1",
     "UPDATE entries SET body = '' WHERE room_id = $1 AND seq = $2",
     ERASE_ALL_EDITS,
-    // Rows that would count nothing go, since they tell who was mentioned.
+    // Rows with a count of zero go, since they would show whom the erased text mentioned.
     "DELETE FROM mention_counts WHERE room_id = $1
         AND user_id IN (SELECT user_id FROM mentions WHERE room_id = $1 AND seq = $2)
         AND size = 128 AND last_seq = ($2 | 127) AND messages = 1",

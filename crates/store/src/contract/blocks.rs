@@ -141,7 +141,7 @@ pub async fn a_notification_from_a_blocked_user_is_not_given_to_the_blocker(
         store.notify(post("n2", &["ann"])).await?,
         Posted::New { places: vec![] }
     );
-    // A retry is recognised by the users that it names, whoever has blocked the sender since.
+    // The store recognises a retry by the users that it names, also if one has blocked the sender since.
     block(&*store, "cy", "bob", 6).await?;
     let again = store.notify(post("n1", &["ann", "cy"])).await?;
     assert_eq!(again, Posted::Duplicate { at: 5, places });

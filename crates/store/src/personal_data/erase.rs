@@ -152,7 +152,7 @@ const NOTIFICATIONS: &[Sql] = &[
     ),
 ];
 
-/// Events about the user go, those about their messages name the alias.
+/// Deletes events about the user; those about their messages name the alias.
 const OUTBOX: &[Sql] = &[
     (
         "DELETE FROM outbox WHERE n >= $1 AND n < $2 AND user_id = $3 AND seq IS NULL",
@@ -165,7 +165,7 @@ const OUTBOX: &[Sql] = &[
     ),
 ];
 
-/// Records about the user keep what happened and when, without its content.
+/// Records about the user keep action and time, without the content.
 const AUDIT: &[Sql] = &[
     (
         "UPDATE audit SET user_id = $1, before = NULL, after = NULL
@@ -296,7 +296,7 @@ pub(crate) struct Span<'a> {
     lines: [String; 2],
 }
 
-/// The rows that a [`Rewrite`] reads, and what becomes of them.
+/// The rows that a [`Rewrite`] reads, and their new content.
 pub(crate) struct JsonRows<'a> {
     span: &'a Span<'a>,
     rewrite: &'static Rewrite,

@@ -98,7 +98,7 @@ mod tests {
 
     type Asked = Arc<Mutex<Vec<Vec<u32>>>>;
 
-    /// Answers each number but thirteen with its double, a call for each permit; and what was asked together.
+    /// A batcher that doubles each number but fails for thirteen, one call a permit; and the batches it got.
     fn doubler(permits: &Arc<Semaphore>) -> (Batcher<u32, u32>, Asked) {
         let asked = Asked::default();
         let (permits, log) = (Arc::clone(permits), Arc::clone(&asked));

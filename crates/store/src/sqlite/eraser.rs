@@ -45,7 +45,7 @@ pub(super) struct Eraser {
 impl Eraser {
     pub(super) fn start(path: &Path, options: &Options) -> Result<(Self, ErasureRequests), StoreError> {
         let conn = connection::existing(path)?;
-        // A crash loses the requests, and the log still has what they were for.
+        // A crash loses the requests, and the write-ahead log still has the erased text.
         let is_erased = options.guest || truncate(&conn);
         let (requests, incoming) = sync_channel(1);
         let (alive, ended) = mpsc::channel(1);

@@ -57,7 +57,7 @@ impl<W: Write> AnyWrite for Pending<W, W::Answer> {
     }
 }
 
-/// Writes the whole file anew, without what deletions have left in it.
+/// Rewrites the whole file, without the remains of deleted rows.
 struct Compact;
 
 /// Appends stand apart, so that those that follow each other are planned together.

@@ -50,7 +50,7 @@ pub trait Log: Send + Sync {
     /// Appends entries in the order given, in one commit, and answers one result for each, in that order.
     ///
     /// The new entries of a room get consecutive numbers from its head on. A rejected entry gets no number,
-    /// and the others are appended all the same. An edit, delete or reaction changes its message in the
+    /// and does not affect the others. An edit, delete or reaction changes its message in the
     /// same commit; the caller checks who may make it. Rooms that exceed [`crate::Options::retention`] lose
     /// their oldest entries.
     async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<Result<Appended, Rejected>>, StoreError> {

@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn writing_that_overlaps_the_begin_or_the_end_of_a_sanction_may_succeed() {
         for times in [(1, 5), (19, 30), (30, 41), (51, 60)] {
-            let beside = attempt(send(), times, stored(false));
-            assert_eq!(of_one(SanctionKind::Ban, beside), [], "{times:?}");
+            let overlapping = attempt(send(), times, stored(false));
+            assert_eq!(of_one(SanctionKind::Ban, overlapping), [], "{times:?}");
         }
     }
 

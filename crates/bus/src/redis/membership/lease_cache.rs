@@ -45,8 +45,8 @@ impl LeaseCache {
     /// [`LeaseCache::get`] from before the write was sent.
     ///
     /// Answers may arrive out of order, and after those of a newer lease. If the registry counts no more
-    /// writes than were confirmed before, it has lost some. Then the next heartbeat starts the lease
-    /// anew.
+    /// writes than were confirmed before, it has lost some. Then the next heartbeat starts a new
+    /// lease.
     pub(super) fn wrote(&self, member: &str, before: &(String, u64), token: &str, writes: u64) {
         let (sent_under, confirmed) = before;
         if let Some(lease) = self.members.lock().get_mut(member)

@@ -57,8 +57,8 @@ impl Follower {
         self.backfill(missing, gap).await;
     }
 
-    /// Reads what the store has of the missing positions, as far as it can be read. Tries again until it
-    /// succeeds: a hole would be worse than a wait.
+    /// Reads the missing entries from the store and skips unreadable ones. If the store fails, waits
+    /// before the next attempt: a delay is better than a hole.
     async fn backfill(&self, mut missing: Missing, gap: &mut Gap) {
         let FollowerParts { inbox, clock, .. } = &self.parts;
         missing.upto = missing.upto.min(missing.after.plus(gap.page.into()));
@@ -89,8 +89,8 @@ impl Follower {
         }
     }
 
-    /// Reads what the store has of the missing positions. If it lacks the last of them, retention has removed
-    /// its entry, or the bus has announced a position that the log does not have.
+    /// Reads the entries at the missing positions from the store. If the last of them is absent,
+    /// retention has removed it, or the bus has announced a position that the log does not have.
     async fn read(&self, missing: Missing, page: u32) -> Result<Found, StoreError> {
         let FollowerParts { store, cluster, .. } = &self.parts;
         let found = store.log_entries(missing.after, missing.upto, page).await?;

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::Device;
 
-/// The most notifications in flight for a device: beyond, the oldest counts as arrived. About as many are
-/// kept for a user at all.
+/// The most notifications in flight for a device. Beyond that, the oldest counts as arrived. The store keeps
+/// about as many for a user.
 const MAX_IN_FLIGHT: usize = 1_000;
 
 /// A device.

@@ -15,16 +15,16 @@ use crate::{
     types::UserId,
 };
 
-/// A change of what a user shows as. `None` is offline.
+/// A change of the status that others see. `None` is offline.
 pub(super) struct Shift {
     pub(super) before: Option<Choice>,
     pub(super) now: Option<Choice>,
 }
 
-/// What the registry tells of a user on the other nodes.
+/// The presence of a user on the other nodes, as the registry has it.
 #[derive(Default)]
 pub(super) struct Found<'a> {
-    /// What the user shows as; `None` if they do not show.
+    /// The user's status as others see it; `None` if they show as offline.
     pub(super) shown: Option<Choice>,
     /// The rooms that list the user now and did not before.
     pub(super) came: &'a [RoomId],
@@ -82,8 +82,8 @@ impl PresenceServer {
         }
     }
 
-    /// Tells the clients here what the registry tells of a user, if they know something else, and the sockets
-    /// of rooms in which the user is new, if they do not know them yet.
+    /// Sends the user's presence from the registry to the clients of this node that know another one, and to
+    /// the sockets of rooms in which the user is new, if they do not know the user yet.
     pub(super) fn tell(&self, sync: &ClusterSync, user: &UserId, found: Found<'_>) {
         let tracker = self.tracker.lock();
         let Found {

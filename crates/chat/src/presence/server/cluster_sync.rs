@@ -2,7 +2,7 @@
 //! (`writer`) and reads those of the others (`reader`), as `ClusterPresence` plans it.
 //!
 //! The task works at once when something changes here or when another node announces a change, and at
-//! intervals anyway. So a user who is gone does not show for long, even if the bus loses the message.
+//! intervals anyway. So a user does not stay online for long after leaving, even if the bus loses a message.
 
 use std::{
     sync::{Arc, Weak},
@@ -36,9 +36,9 @@ use crate::{
 
 /// The interval of reading the lists of rooms that have changed.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Every so many intervals all lists are read: once a minute.
+/// The number of intervals between two reads of all lists: a minute.
 const ALL_EVERY: u32 = 30;
-/// Every so many intervals the entries of all watched users are read.
+/// The number of intervals between two reads of the entries of all watched users.
 const WATCHED_EVERY: u32 = 2;
 /// How long changes gather before they are written and read.
 const GATHER: Duration = Duration::from_millis(25);
@@ -193,7 +193,7 @@ impl PresenceServer {
             let (owner, sync) = (Arc::downgrade(self), Arc::clone(sync));
             let mut is_restart = false;
             let run = move || {
-                // A panic loses the work in hand.
+                // A panic loses the current work.
                 if let Some(presence) = owner.upgrade().filter(|_| is_restart) {
                     presence.put_all();
                 }

@@ -59,11 +59,11 @@ pub(crate) struct PresenceServer {
     /// Locked while a change is announced, so that nobody gets two changes in the wrong order.
     tracker: Mutex<PresenceTracker<RoomId>>,
     recipients: Recipients,
-    /// One choice of a user at a time: the one that is stored last shows.
+    /// Stores the choices of a user one at a time, so that the last one stored is the one that shows.
     choices: KeyedMutex,
     /// Numbers the reads of who may see whom, so that the result of an older one never replaces a newer one.
     visibility_reads: AtomicU64,
-    /// Locked while a socket is told that it sees a user, or no longer does.
+    /// Locked while the server tells a socket that it sees a user, or no longer does.
     visibility_events: Mutex<()>,
     alarm: Alarm,
     pub(crate) store: Arc<dyn Store>,
@@ -187,8 +187,8 @@ impl PresenceServer {
         }))
     }
 
-    /// A session of the user begins. Announces the user if that brings them online, and tells the socket what
-    /// its user shows as, unless that is plainly online.
+    /// Counts a new session of the user. Announces the user if that brings them online. Sends the socket its
+    /// user's status, unless it is `online` without text.
     pub(crate) async fn connect(&self, me: &Session, socket: &Socket) {
         let (user, name) = (&me.user, me.name());
         {
@@ -215,13 +215,13 @@ impl PresenceServer {
         }
         match self.store.rooms_of(user, self.rooms_per_user).await {
             Ok(rooms) => self.enter_all(user, rooms.into_iter().map(|room| room.id)),
-            // Chat works all the same: the user shows as online in the rooms that they join.
+            // Chat works without them: the user shows as online in the rooms that they join.
             Err(error) => tracing::warn!(%error, "failed to read the rooms of a user"),
         }
     }
 
-    /// The user came online here. Tells the sockets that are subscribed to them, or know them from another
-    /// node, if they show as something else now.
+    /// Announces that the user came online here, if their status has changed for the sockets that watch them
+    /// or know them from another node.
     fn announce_arrival(&self, user: &UserId, tracker: &PresenceTracker<RoomId>) {
         let now = tracker.choice(user).and_then(Choice::visible).cloned();
         let known_rooms = self.known_rooms(user, tracker);
@@ -232,7 +232,7 @@ impl PresenceServer {
         self.send_shift(user, &shift, self.clock.now_ms(), others);
     }
 
-    /// The user is online in all their rooms. Sockets that know it already are not told again.
+    /// Makes the user online in all their rooms. Sockets that know it from another node get no second event.
     fn enter_all(&self, user: &UserId, rooms: impl Iterator<Item = RoomId>) {
         let mut tracker = self.tracker.lock();
         let known = self.known_rooms(user, &tracker);

@@ -26,14 +26,14 @@ use crate::{
     types::UserId,
 };
 
-/// How long an answer waits for the registry before it tells of this node alone.
+/// How long an answer waits for the registry. Later it covers this node alone.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl PresenceServer {
     // ---- for answers
 
-    /// Reads the other nodes' lists of these rooms, unless they are known. Gives up after a moment: the
-    /// caller's answer then tells of this node alone.
+    /// Reads the other nodes' lists of these rooms, unless they are known. Gives up after [`PATIENCE`]: the
+    /// caller's answer then covers this node alone.
     pub(crate) async fn ensure_rooms_read(&self, rooms: &[RoomId]) {
         let Some(sync) = &self.sync else { return };
         let rooms: Vec<_> = {

@@ -58,12 +58,12 @@ impl PresenceServer {
         tracker.everyone_in(room).take(most).cloned().collect()
     }
 
-    /// How many users are online in a room on this node, invisible ones included.
+    /// The number of users online in a room on this node, invisible ones included.
     pub(crate) fn count_everyone_in(&self, room: RoomId) -> usize {
         self.tracker.lock().count_in(room)
     }
 
-    /// How many rooms a user takes part in who is online on this node.
+    /// The number of rooms of a user who is online on this node; `None` for others.
     pub(crate) fn rooms_of(&self, user: &str) -> Option<usize> {
         let tracker = self.tracker.lock();
         tracker.choice(user).map(|_| tracker.rooms_of(user).len())

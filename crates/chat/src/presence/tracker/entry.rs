@@ -21,7 +21,7 @@ impl Choice {
         self.status != ChosenStatus::Invisible
     }
 
-    /// What others see of it; `None` if the user shows as offline.
+    /// The choice as others see it; `None` if the user shows as offline.
     pub fn visible(&self) -> Option<&Self> {
         self.shows().then_some(self)
     }

@@ -1,4 +1,4 @@
-//! Leaving the cluster, and reports of who is offline while the membership registry fails.
+//! Leaving the cluster, and offline events while the membership registry fails.
 
 use std::{sync::Arc, time::Duration};
 

@@ -11,7 +11,7 @@ use crate::fixture::{START, ok, send, settle};
 async fn a_repeated_post_delivers_a_notification_whose_node_died() {
     let nodes = Nodes::start(2).await;
     let (phone, tablet) = (nodes[0].connect("bob").await, nodes[1].connect("bob").await);
-    // A post by a node that died right after storing it: nobody was notified.
+    // A post by a node that died right after storing it, before it notified the user.
     nodes[0].chat.notify(greeting("alice", None)).await.unwrap();
     let page = NotificationPage {
         limit: 1,

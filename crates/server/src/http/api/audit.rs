@@ -167,7 +167,7 @@ impl Recorder {
         status: StatusCode,
         is_post: bool,
     ) {
-        // A failed call may have changed a part of what it should.
+        // A call that failed with a server error may have changed a part of the data.
         if !status.is_success() && !status.is_server_error() {
             return;
         }

@@ -208,8 +208,8 @@ async fn authorise(keys: &ApiKeys, prefix: &str, mut request: Request, next: Nex
     next.run(request).await
 }
 
-/// Refuses a query with a field that the call does not have: it is a typing error as a rule, and the call
-/// would do something else than its caller wants. `path` is the route below `/api/v1`.
+/// Refuses a query with an unknown field: usually it is a typing error, and without the field the call would
+/// do something else than its caller wants. `path` is the route below `/api/v1`.
 fn check_query(request: &Request, path: &str) -> Result<(), Problem> {
     let query = request.uri().query().unwrap_or_default();
     if query.is_empty() {

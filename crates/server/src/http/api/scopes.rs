@@ -7,7 +7,7 @@ use crate::scope::{Needed, Scope};
 /// Calls that every key may make.
 const OPEN_CALLS: &[(&str, &str)] = &[("GET", "/key")];
 
-/// Calls on everything about a user: what the scopes for users, messages and moderation protect otherwise.
+/// Calls on all data of a user. Each needs all scopes of the calls that touch parts of this data.
 const PERSONAL_DATA_CALLS: &[(&str, &str, &[Scope])] = &[
     (
         "GET",
@@ -21,8 +21,7 @@ const PERSONAL_DATA_CALLS: &[(&str, &str, &[Scope])] = &[
     ),
 ];
 
-/// Every other call with its scope. A call that is missing in all lists is refused to every key but those
-/// with all scopes.
+/// Every other call with its scope. Only a key with all scopes may make a call that is in none of the lists.
 const CALLS: &[(&str, &str, Scope)] = &[
     ("GET", "/rooms", Scope::RoomsRead),
     ("GET", "/rooms/{room}", Scope::RoomsRead),

@@ -257,7 +257,7 @@ pub(super) async fn disconnect(
     Ok(Changed::to(Disconnected { user_id, closed }))
 }
 
-/// What happens to the messages of an erased user.
+/// Whether an erasure deletes or anonymises the messages of the user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ErasedMessages {

@@ -1,5 +1,5 @@
 //! The first round trip of a batch: it locks the log, then its rooms in the order of their ids, and loads
-//! the rows that the batch touches. Each of its statements sees what was committed before it got the locks.
+//! the rows that the batch touches. Each of its statements sees all commits from before it got the locks.
 
 use std::borrow::Cow;
 

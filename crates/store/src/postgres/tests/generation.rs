@@ -156,7 +156,7 @@ async fn a_restore_under_running_nodes_gives_new_epochs_once() {
     }
     assert_eq!(Epochs::of(&nodes[1]).await, before);
     world.put_back(&copy);
-    // Both at once, and each in its own way: by appending, and by a connection that is made anew.
+    // Both at once, and each in its own way: by appending, and by a new connection.
     let (seq, ()) = tokio::join!(say(&nodes[0]), again(async || nodes[1].check().await));
     assert_eq!(seq, 2, "the number is given once more");
     let after = Epochs::of(&nodes[0]).await;

@@ -11,7 +11,7 @@ end
 local writes = redis.call('HINCRBY', hash, '.writes', 1)
 local token = redis.call('HGET', hash, '.token')
 if not token then
-  -- Redis has evicted the hash. The next heartbeat starts the lease anew and deletes this hash.
+  -- Redis has evicted the hash. The next heartbeat starts a new lease and deletes this hash.
   redis.call('PEXPIRE', hash, KEEP)
 end
 return { token or '', writes, others(key, member) }
