@@ -350,7 +350,8 @@ describe("by hand", () => {
     const { sid } = await handshake();
     const ws = await directWebSocket();
     const closed = next(ws, "close");
-    await sleep(500);
+    // Twice the ping interval and timeout: a poll that waits when the session ends would be cut.
+    await sleep(1_000);
     assert.equal((await poll(sid)).status, 400);
     await closed;
   });
