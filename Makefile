@@ -36,7 +36,7 @@ PACKAGE_DEVICES ?= 4
 
 .PHONY: torture
 torture: setup-test ## kill, cut off and starve a server, and check that nothing is lost or duplicated
-	$(CARGO) build --release -p roomful -p roomful-torture
+	$(CARGO) build --release -p roomful -p roomful-torture --bin roomful --bin roomful-torture
 	npm run --silent --workspace @roomful/client --workspace @roomful/server build
 	$(CARGO) run --release -p roomful-torture -- --rounds $(ROUNDS) --messages $(MESSAGES) \
 		--package-devices $(PACKAGE_DEVICES) $(if $(SEED),--seed $(SEED))
@@ -51,7 +51,7 @@ WATCH ?= 1
 
 .PHONY: torture-cluster
 torture-cluster: setup-test ## do the same to three nodes, PostgreSQL, Redis and the network between them
-	$(CARGO) build --release -p roomful -p roomful-torture
+	$(CARGO) build --release -p roomful -p roomful-torture --bin roomful --bin roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --nodes 3 --rounds $(CLUSTER_ROUNDS) --messages $(MESSAGES) --storm $(STORM) \
 		--watch-every $(WATCH) $(if $(TARGETS),--targets) \
 		$(if $(SKEW),--skew $(SKEW)) $(if $(NAMESPACES),--namespaces) $(if $(SEED),--seed $(SEED))
@@ -61,7 +61,7 @@ SECONDS_EACH ?= 10
 
 .PHONY: torture-overload
 torture-overload: ## attack a server beside honest users, and print what they see of it
-	$(CARGO) build --release -p roomful -p roomful-torture
+	$(CARGO) build --release -p roomful -p roomful-torture --bin roomful --bin roomful-torture
 	$(CARGO) run --release -p roomful-torture -- --overload --seconds $(SECONDS_EACH) $(if $(ATTACK),--attack $(ATTACK))
 
 # TARGET=name fuzzes one target, FUZZ_SECONDS sets the time of each. fuzz/README.md lists them.

@@ -6,35 +6,13 @@
     reason = "test helpers panic with the outcome"
 )]
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use roomful_testkit::history::Violation;
 use roomful_torture::{Fault, Options, Report, moderation, run};
 
-/// Builds the server with planted bugs, beside the one without.
-fn binary(sound: &std::path::Path) -> PathBuf {
-    let folder = sound.parent().unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--package", "roomful", "--bin", "roomful-planted"]);
-    build.args(["--features", "planted-bugs"]);
-    if folder.ends_with("release") {
-        build.arg("--release");
-    }
-    let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    folder.join("roomful-planted")
-}
-
 /// A run against a server with the bug, with or without the workload of moderation.
 async fn find(bug: &str, moderation: bool) -> Report {
-    let mut options = Options::new(7).unwrap();
-    options.binary = binary(&options.binary);
-    options.env = vec![("ROOMFUL_PLANTED".to_owned(), bug.to_owned())];
+    let mut options = Options::with_binary(7, Some(env!("CARGO_BIN_EXE_roomful-planted").into())).unwrap();
+    options.env = vec![("PLANTED_BUG".to_owned(), bug.to_owned())];
     options.faults = vec![Fault::Cut];
     options.rounds = 3;
     options.messages = 900;
@@ -47,8 +25,16 @@ async fn find(bug: &str, moderation: bool) -> Report {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_checker_finds_an_ack_before_the_commit() {
-    let report = find("ack-before-commit", false).await;
+async fn the_checker_finds_nothing_without_a_bug() {
+    let report = find("none", true).await;
+    let found = report.moderation.as_ref().unwrap();
+    assert_eq!(report.violations, [], "{report}");
+    assert_eq!(found.violations, [], "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checker_finds_an_acknowledged_message_that_is_lost() {
+    let report = find("forget-acked", false).await;
     let lost = |violation: &Violation| matches!(violation, Violation::LostAck { .. });
     assert!(report.violations.iter().any(lost), "{report}");
 }

@@ -31,7 +31,9 @@ pub fn serve(env: Vec<(String, String)>) {
         let config = Config::load(sources).expect("valid settings");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
-            let _server = Server::start(&config).await.expect("the server starts");
+            let _server = Server::start(&config, |store| store)
+                .await
+                .expect("the server starts");
             std::future::pending::<()>().await;
         });
     });

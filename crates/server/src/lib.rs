@@ -1,6 +1,6 @@
 //! The `roomful` program: parses the command line, runs the command and returns its exit code.
 //!
-//! It is a library so that two binaries can share it: the shipped one, and the one with planted bugs.
+//! It is a library so that a test program can run it on another store, see [`main_with_store`].
 
 mod bounded_file;
 mod chat;
@@ -40,6 +40,8 @@ mod webhooks;
 
 use std::process::ExitCode;
 
+pub use self::store::StoreDecorator;
+
 // Not under a fuzzer, whose sanitizer needs the standard one.
 #[cfg(not(fuzzing))]
 #[global_allocator]
@@ -47,12 +49,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs the program to its end. Failures go to stderr and become a non-zero exit code.
 pub fn main() -> ExitCode {
+    main_with_store(|store| store)
+}
+
+/// Like [`main`], but `roomful serve` uses the store that `decorate` returns for the one it has opened. For
+/// tests with a faulty store; no setting leads here.
+pub fn main_with_store(decorate: StoreDecorator) -> ExitCode {
     huge_pages::decline();
     let cli = match cli::Cli::parse_args() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    cli.run().unwrap_or_else(|failure| {
+    cli.run(decorate).unwrap_or_else(|failure| {
         cli::print_error(&failure);
         failure.exit_code()
     })

@@ -36,7 +36,7 @@ use crate::{
     retention::Retention,
     secret::{Generated, Keys},
     start_error::StartError,
-    store::{self, Lock},
+    store::{self, Lock, StoreDecorator},
     store_size,
     webhooks::SigningKeys,
 };
@@ -93,8 +93,8 @@ struct Startup<'a> {
 }
 
 impl Server {
-    /// Starts all parts and returns when the server admits clients.
-    pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
+    /// Starts all parts on the decorated store, and returns when the server admits clients.
+    pub(crate) async fn start(config: &Config, decorate: StoreDecorator) -> Result<Self, StartError> {
         let (keys, generated) = Keys::read_or_generate(config)?;
         if generated == Generated::Yes {
             let file = config.secret_path();
@@ -156,7 +156,7 @@ impl Server {
         };
         let owned = config.clone();
         let lock = tokio::task::spawn_blocking(move || Lock::take(&owned)).await??;
-        let store = open_store(config, &startup.health).await?;
+        let store = decorate(open_store(config, &startup.health).await?);
         let server = startup.finish(lock, Arc::clone(&store)).await;
         if server.is_err() {
             // Otherwise the next server on this database would count this process as a live node.

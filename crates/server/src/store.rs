@@ -11,6 +11,9 @@ use roomful_store::{NotificationRetention, Options, Quotas, Retention, Store, St
 
 use crate::{chat::millis, config::Config, outbox, start_error::StartError};
 
+/// Returns the store to serve from, given the store that the settings name.
+pub type StoreDecorator = fn(Arc<dyn Store>) -> Arc<dyn Store>;
+
 /// Opens the store for serving: creates its folder (mode 0700) and migrates its schema. Blocks.
 pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     roomful_store::open(&config.store_url(), options(config))

@@ -42,8 +42,6 @@ mod open;
 mod options;
 mod outbox;
 mod personal_data;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 mod position;
 mod postgres;
 mod queue;

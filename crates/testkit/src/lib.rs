@@ -5,7 +5,8 @@
 //! Sentinel, Redis Cluster and PostgreSQL in temporary folders. Two proxies inject faults: one into any
 //! TCP connection, one into the messages of Redis. The crate also signs tokens.
 //!
-//! The crate depends on no other crate of the workspace: test and server must not share a mistake.
+//! The crate depends on no other crate of the workspace: test and server must not share a mistake. Only the
+//! feature `store` adds one, a store with hooks around another store.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), roomful_testkit::Error> {
@@ -24,6 +25,8 @@
 pub mod error;
 pub mod frame;
 pub mod history;
+#[cfg(feature = "store")]
+pub mod hooked_store;
 pub mod http;
 pub mod lossy_redis;
 pub mod packet;
@@ -43,6 +46,8 @@ pub mod usage;
 pub mod ws;
 
 pub use error::Error;
+#[cfg(feature = "store")]
+pub use hooked_store::HookedStore;
 pub use lossy_redis::LossyRedis;
 pub use polling::PollingSession;
 pub use postgres::PostgresServer;

@@ -334,10 +334,6 @@ impl Follower {
         budget: &mut DeliveryBudget,
     ) {
         budget.spend(frame.as_ref().map_or(0, |frame| frame.event.len()));
-        #[cfg(feature = "planted-bugs")]
-        let frame = frame.filter(|_| {
-            !(roomful_store::planted::is(roomful_store::planted::Bug::SkipDelivery) && seq.is_multiple_of(40))
-        });
         let reached = self.parts.cursor.apply(position, || {
             let reached = frame.map(|frame| room.deliver(seq, &frame));
             room.skip_to(seq);

@@ -7,6 +7,7 @@
 )]
 
 mod fixture;
+mod flaky;
 
 mod admin;
 mod blocks;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::{SECRET, START, Server, claims, failed, ok, settle},
-    order::on_flaky,
+    flaky::on_flaky,
 };
 
 fn notify(users: &[&str], title: &str) -> Notify {
@@ -89,7 +89,7 @@ async fn a_second_socket_of_a_device_gets_notifications_from_its_session_event_o
     let (store, server) = on_flaky().await;
     let tab = server.connect("alice").await;
     settle(&tab).await;
-    let held = store.beginning.lock().await;
+    let held = store.hooks.beginning.lock().await;
     let other_tab = server.connect("alice").await;
     post(&server, &["alice"], "hi").await;
     receive(&tab, &["hi"]).await;

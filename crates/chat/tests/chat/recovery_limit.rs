@@ -8,7 +8,7 @@ use tokio::task::yield_now;
 
 use crate::{
     fixture::Server,
-    order::Flaky,
+    flaky::flaky_store,
     recovery::{come_back, lose},
 };
 
@@ -55,7 +55,7 @@ impl Figures {
 async fn giving_up_while_waiting_for_recovery_keeps_the_session() {
     let recorder = DebuggingRecorder::new();
     let recording = metrics::set_default_local_recorder(&recorder);
-    let (store, data) = Flaky::open();
+    let (store, data) = flaky_store();
     let one_at_a_time = |config: &mut roomful_chat::ChatConfig| config.recovery.concurrency = 1;
     let server = Arc::new(Server::on(store.clone(), data, one_at_a_time).await);
     drop(recording);
@@ -71,11 +71,11 @@ async fn giving_up_while_waiting_for_recovery_keeps_the_session() {
     };
     let is_asked = |times: usize| {
         let store = Arc::clone(&store);
-        move |_: &Figures| store.resumes.load(Ordering::SeqCst) == times
+        move |_: &Figures| store.hooks.resumes.load(Ordering::SeqCst) == times
     };
     figures.until(|figures| figures.closed == 2).await;
 
-    let held = store.resuming.lock().await;
+    let held = store.hooks.resuming.lock().await;
     let alice = back("alice", &alices);
     figures.until(is_asked(1)).await;
     let bob = back("bob", &bobs);

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::{
     fixture::{ok, settle},
-    order::{Flaky, on_flaky},
+    flaky::{FlakyStore, on_flaky},
     recovery::{come_back, lose},
     recovery_limit::Figures,
 };
 
 /// The calls of the store since the count `before`.
-fn calls_since(store: &Flaky, before: usize) -> usize {
-    store.calls.load(Ordering::SeqCst) - before
+fn calls_since(store: &FlakyStore, before: usize) -> usize {
+    store.hooks.calls.load(Ordering::SeqCst) - before
 }
 
 #[tokio::test]
@@ -24,17 +24,17 @@ async fn a_join_calls_the_store_twice_at_most() {
     settle(&alice).await;
     settle(&bob).await;
     store.inner.open_room("lobby", true, 1).await.unwrap();
-    let before = store.calls.load(Ordering::SeqCst);
+    let before = store.hooks.calls.load(Ordering::SeqCst);
     ok(alice.call("chat:join", &json!({ "room": "lobby" })).await);
     assert_eq!(
         calls_since(&store, before),
         2,
         "to open a room that is not in memory, and to enter it"
     );
-    let before = store.calls.load(Ordering::SeqCst);
+    let before = store.hooks.calls.load(Ordering::SeqCst);
     ok(bob.call("chat:join", &json!({ "room": "lobby" })).await);
     assert_eq!(calls_since(&store, before), 1);
-    let before = store.calls.load(Ordering::SeqCst);
+    let before = store.hooks.calls.load(Ordering::SeqCst);
     let again = ok(bob
         .call("chat:join", &json!({ "room": "lobby", "limit": 0 }))
         .await);
@@ -56,7 +56,7 @@ async fn a_sync_calls_the_store_five_times_at_most_whatever_its_rooms() {
     for few in [1, rooms.len()] {
         let alice = server.connect("alice").await;
         settle(&alice).await;
-        let before = store.calls.load(Ordering::SeqCst);
+        let before = store.hooks.calls.load(Ordering::SeqCst);
         let asked: Vec<_> = rooms
             .iter()
             .take(few)
@@ -89,7 +89,7 @@ async fn a_recovery_calls_the_store_five_times_at_most_whatever_its_rooms() {
             .await);
     }
     let (claim, _) = lose(&server, alice).await;
-    let before = store.calls.load(Ordering::SeqCst);
+    let before = store.hooks.calls.load(Ordering::SeqCst);
     let (alice, recovered) = come_back(&server, "alice", &claim).await;
     assert!(recovered);
     for _ in 0..10 {
@@ -108,11 +108,11 @@ async fn reads_of_a_closed_connection_are_not_carried_out() {
     drop(recording);
     let mut figures = Figures::of(&recorder);
     let alice = server.joined("alice", "lobby").await;
-    let held = store.listing.lock().await;
+    let held = store.hooks.listing.lock().await;
     for _ in 0..50 {
         alice.emit("chat:inbox", &json!({})).await.unwrap();
     }
-    while store.inboxes.load(Ordering::SeqCst) == 0 {
+    while store.hooks.inboxes.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     alice.cut().await;
@@ -122,7 +122,7 @@ async fn reads_of_a_closed_connection_are_not_carried_out() {
         tokio::task::yield_now().await;
     }
     assert_eq!(
-        store.inboxes.load(Ordering::SeqCst),
+        store.hooks.inboxes.load(Ordering::SeqCst),
         1,
         "the read in progress ends, no other begins"
     );

@@ -27,6 +27,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     config::{Config, ConfigError, Origin, Sources},
     start_error::StartError,
+    store::StoreDecorator,
 };
 
 const CONFIG_VARIABLE: &str = "ROOMFUL_CONFIG";
@@ -154,18 +155,18 @@ impl Cli {
         })
     }
 
-    /// Runs the command.
-    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+    /// Runs the command. The server uses the decorated store.
+    pub(crate) fn run(self, decorate: StoreDecorator) -> Result<ExitCode, Failure> {
         let Cli {
             common,
             serve,
             command,
         } = self;
         match command {
-            None => serve::run(&|| common.clone().load(serve.clone())),
+            None => serve::run(&|| common.clone().load(serve.clone()), decorate),
             Some(Command::Serve(flags)) => {
                 let flags = serve.merge(flags);
-                serve::run(&|| common.clone().load(flags.clone()))
+                serve::run(&|| common.clone().load(flags.clone()), decorate)
             }
             Some(Command::Token(flags)) => token::run(&common.load(ServeFlags::default())?, flags),
             Some(Command::Webhooks(flags)) => webhooks::run(&common.load(ServeFlags::default())?, flags),

@@ -12,6 +12,7 @@ use crate::{
     reload::Reloader,
     server::Server,
     start_error::StartError,
+    store::StoreDecorator,
     systemd::{self, State},
 };
 
@@ -19,9 +20,9 @@ use crate::{
 type Load<'a> = &'a dyn Fn() -> Result<Config, ConfigError>;
 
 /// A failure is one more line of the log, in the log's format.
-pub(super) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
+pub(super) fn run(load: Load<'_>, decorate: StoreDecorator) -> Result<ExitCode, Failure> {
     let (format, outcome) = match load() {
-        Ok(config) => (config.log.format, serve(load, &config)),
+        Ok(config) => (config.log.format, serve(load, &config, decorate)),
         Err(error) => (log::format_without_settings(), Err(error.into())),
     };
     match outcome {
@@ -33,14 +34,14 @@ pub(super) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
     }
 }
 
-fn serve(load: Load<'_>, config: &Config) -> Result<ExitCode, Failure> {
+fn serve(load: Load<'_>, config: &Config, decorate: StoreDecorator) -> Result<ExitCode, Failure> {
     lifecycle::keep_files_private();
     let (log, _guard) = log::start(&config.log);
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(StartError::Runtime)?;
         let server = tokio::select! {
-            server = Server::start(config) => server?,
+            server = Server::start(config, decorate) => server?,
             signal = signals.stop() => {
                 tracing::info!(signal, "stopped during start");
                 return Ok(ExitCode::SUCCESS);

@@ -130,10 +130,6 @@ impl Guards {
         if entry.kind == EntryKind::Delete {
             return Ok(());
         }
-        #[cfg(feature = "planted-bugs")]
-        if crate::planted::is(crate::planted::Bug::IgnoreMutes) {
-            return Ok(());
-        }
         if ends.mute > entry.at {
             return Err(Rejected::Muted {
                 until: crate::moderation::end_of(ends.mute),

@@ -321,10 +321,7 @@ impl<'a> Span<'a> {
     /// What to read, change and write back. Comes before [`Self::statements`].
     pub(crate) fn json_rows(&self) -> impl Iterator<Item = JsonRows<'_>> {
         let rows = |rewrite| JsonRows { span: self, rewrite };
-        let rewrites = rewrites(self.step).iter();
-        #[cfg(feature = "planted-bugs")]
-        let rewrites = rewrites.filter(|_| !self.keeps_entries());
-        rewrites.map(rows)
+        rewrites(self.step).iter().map(rows)
     }
 
     pub(crate) fn statements(&self) -> impl Iterator<Item = Statement<'_>> {
@@ -337,14 +334,7 @@ impl<'a> Span<'a> {
             ErasureStep::Outbox => OUTBOX,
             ErasureStep::Audit => AUDIT,
         };
-        #[cfg(feature = "planted-bugs")]
-        let list = if self.keeps_entries() { &[] } else { list };
         list.iter().map(|sql| self.statement(*sql))
-    }
-
-    #[cfg(feature = "planted-bugs")]
-    fn keeps_entries(&self) -> bool {
-        matches!(self.step, ErasureStep::Entries(_)) && crate::planted::is(crate::planted::Bug::KeepEntries)
     }
 
     fn room(&self) -> Option<RoomId> {

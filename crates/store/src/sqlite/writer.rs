@@ -270,12 +270,6 @@ fn transact(
     apply(&mut batch, writes)?;
     let (recorded, erased, rejected) = (batch.recorded, batch.erased, batch.rejected);
     let position = batch.flush()?;
-    #[cfg(feature = "planted-bugs")]
-    if crate::planted::is(crate::planted::Bug::AckBeforeCommit) {
-        writes.iter_mut().for_each(|write| write.finish(Ok(())));
-        // A slow disk: answered writes are not stored yet.
-        thread::sleep(std::time::Duration::from_millis(50));
-    }
     transaction.commit()?;
     Ok(Committed {
         recorded,

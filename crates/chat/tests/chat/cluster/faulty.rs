@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{member, seq};
 use crate::{
     fixture::{START, Server, ok, send},
-    order::Flaky,
+    flaky::{FlakyStore, flaky_store},
 };
 
 const RECEIVE: &str = "chat:receive_message";
@@ -23,13 +23,13 @@ const RECEIVE: &str = "chat:receive_message";
 struct Nodes {
     servers: Vec<Server>,
     buses: Vec<Arc<FaultyBus>>,
-    store: Arc<Flaky>,
+    store: Arc<FlakyStore>,
     _data: tempfile::TempDir,
 }
 
 impl Nodes {
     async fn start(count: usize, seed: u64, faults: Faults, poll: Duration) -> Self {
-        let (store, data) = Flaky::open();
+        let (store, data) = flaky_store();
         let (hub, clock) = (Hub::default(), ManualClock::at(START));
         let (mut servers, mut buses) = (Vec::new(), Vec::new());
         for n in 0..count {
@@ -63,13 +63,13 @@ async fn next(client: &SioClient, room: &str, count: usize) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_position_that_the_log_does_not_have_keeps_nobody_from_later_messages() {
-    let (store, _data) = Flaky::open();
+    let (store, _data) = flaky_store();
     let (hub, clock) = (Hub::default(), ManualClock::at(START));
     let cluster = Some(member(hub.connect(), 0, Duration::from_hours(1)));
     let server = Server::serve(store.clone(), clock, |_| (), cluster).await;
     let client = server.joined("alice", "lobby").await;
     send(&client, "lobby", "before").await;
-    let reads = || store.reads.load(Ordering::SeqCst);
+    let reads = || store.hooks.reads.load(Ordering::SeqCst);
     let before = reads();
     let hint = json!({
         "epoch": store.log_head().epoch, "first": 150, "rooms": [[1, "lobby"]], "room_of": [0],
@@ -149,12 +149,12 @@ async fn gaps_of_many_rooms_are_read_together() {
     for room in &rooms {
         send(&alice, room, "missed").await;
     }
-    let before = nodes.store.reads.load(Ordering::SeqCst);
+    let before = nodes.store.hooks.reads.load(Ordering::SeqCst);
     nodes.buses[1].heal();
     for _ in &rooms {
         let message = bob.next_event(RECEIVE).await.unwrap();
         assert_eq!(message["text"], "missed");
     }
-    let reads = nodes.store.reads.load(Ordering::SeqCst) - before;
+    let reads = nodes.store.hooks.reads.load(Ordering::SeqCst) - before;
     assert!(reads <= 2, "{reads} reads for {ROOMS} rooms");
 }

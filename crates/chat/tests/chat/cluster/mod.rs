@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::{START, Server, new_store, ok, send, seqs},
-    order::{Flaky, UNREADABLE},
+    flaky::{FlakyStore, UNREADABLE, flaky_store},
 };
 
 /// A node's view of the cluster.
@@ -205,8 +205,8 @@ async fn isolated_nodes(poll: Duration) -> (Server, Server, tempfile::TempDir) {
 }
 
 /// The same, with their store.
-async fn isolated_nodes_on_flaky(poll: Duration) -> (Server, Server, Arc<Flaky>, tempfile::TempDir) {
-    let (store, data) = Flaky::open();
+async fn isolated_nodes_on_flaky(poll: Duration) -> (Server, Server, Arc<FlakyStore>, tempfile::TempDir) {
+    let (store, data) = flaky_store();
     let clock = ManualClock::at(START);
     let node = |n: usize| {
         let cluster = member(Hub::default().connect(), n, poll);
@@ -223,7 +223,7 @@ async fn only_the_unreadable_entry_is_skipped() {
     ok(carol.call("chat:join", &json!("b")).await);
     let (alice, bob) = (there.joined("alice", "a").await, there.joined("bob", "b").await);
     let dave = there.connect("dave").await;
-    store.unreadable.store(true, Ordering::SeqCst);
+    store.hooks.unreadable.store(true, Ordering::SeqCst);
     send(&carol, "a", UNREADABLE).await;
     send(&carol, "b", "readable").await;
     here.chat.disconnect_user("dave").await.unwrap();

@@ -86,10 +86,10 @@ async fn a_room_is_deleted_on_all_nodes_or_none() {
     let (here, there, store, _data) = isolated_nodes_on_flaky(Duration::from_millis(50)).await;
     for (mode, name) in [(1, "stays"), (2, "goes")] {
         let clients = [here.joined("alice", name).await, there.joined("bob", name).await];
-        store.mode.store(mode, Ordering::SeqCst);
+        store.hooks.mode.store(mode, Ordering::SeqCst);
         let failed = here.chat.delete_room(name).await;
         assert!(failed.is_err(), "{failed:?}");
-        store.mode.store(0, Ordering::SeqCst);
+        store.hooks.mode.store(0, Ordering::SeqCst);
         if mode == 1 {
             // The failed deletion can be repeated.
             for client in &clients {
