@@ -426,7 +426,7 @@ describe("the views", () => {
     window.faults.splice(0).forEach((fault) => assert.match(fault, /status of 404/));
   });
 
-  test("the page of a muted or banned user says so, and offers to end that in place of beginning it", async () => {
+  test("the page of a muted or banned user says so, and offers to end it", async () => {
     await member(server, "mona", "tea");
     const window = await signedIn({ place: "#/users/mona" });
     const [mute, unmute] = [window.at("mute"), window.at("unmute")];

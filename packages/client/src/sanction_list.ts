@@ -12,7 +12,7 @@ export interface KnownSanctions {
   readonly banned?: boolean;
 }
 
-/** When sanctions end, in milliseconds since 1970. 0 if a moderator has ended one, Infinity without an end. */
+/** When sanctions end, in milliseconds since 1970: 0 after a moderator ended one, Infinity without an end. */
 interface Ends {
   readonly muted?: number;
   readonly banned?: number;

@@ -196,8 +196,8 @@ impl KnownUsers {
         std::mem::replace(&mut known.told, choice)
     }
 
-    /// Forgets the users whom no client here can know any more, and rooms whose clients were told of a user if
-    /// no list has had the user there from one call to the next.
+    /// Forgets the users whom no client here can know any more. Forgets that a room's clients know a user if no
+    /// list has had the user there from one call to the next.
     pub(super) fn tidy(&mut self) {
         self.0.retain(|_, known| {
             if !known.is_here {

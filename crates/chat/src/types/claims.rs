@@ -19,8 +19,8 @@ pub struct Claims {
     pub issued_at: Option<i64>,
     /// `rooms`: the rooms the user may enter. `None` allows every public room, an empty list none.
     pub rooms: Option<Box<[RoomPattern]>>,
-    /// Whether `roles` contains `"moderator"`: the user is at least a moderator in every room of which they are
-    /// a member.
+    /// Whether `roles` contains `"moderator"`: the user is at least a moderator in every room of which they
+    /// are a member.
     pub moderator: bool,
     /// `presence`: whose presence the user sees, instead of what the server's settings say.
     pub sees: Option<Visibility>,

@@ -44,7 +44,7 @@ pub(super) fn run(config: &Config, flags: TokenFlags) -> Result<ExitCode, Failur
     let longest = config.auth.max_token_lifetime;
     if flags.ttl.0 > longest.0 {
         return Err(Failure::Usage(format!(
-            "--ttl: must be at most auth.max_token_lifetime, which is {longest:?}; the server refuses longer ones"
+            "--ttl: must be at most {longest:?} (auth.max_token_lifetime), or the server refuses the token"
         )));
     }
     let (keys, generated) = Keys::read_or_generate(config)?;

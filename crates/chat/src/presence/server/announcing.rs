@@ -28,8 +28,8 @@ pub(super) struct Found<'a> {
     pub(super) shown: Option<Choice>,
     /// The rooms that list the user now and did not before.
     pub(super) came: &'a [RoomId],
-    /// The rooms that listed the user before and do not now: they learn that the user is offline. A user who is
-    /// online comes to their rooms, which tells them.
+    /// The rooms that listed the user before and do not now. They learn it if the user is offline; a user who
+    /// shows is listed in their other rooms.
     pub(super) went: &'a [RoomId],
     /// The time for `presence:offline`.
     pub(super) last_seen: i64,

@@ -72,9 +72,9 @@ impl PresenceServer {
         Ok(decode(&others))
     }
 
-    /// Puts the user's entry with the status that they are about to show as. So a node that learns of it in
-    /// another way never finds an older one in the registry. If that fails, the task puts the entry later. The
-    /// caller holds the lock for the user's choices.
+    /// Puts the user's entry with the status that they are about to show as. So a node that learns of the
+    /// status in another way never finds an older one in the registry. If that fails, the task puts the entry
+    /// later. The caller holds the lock for the user's choices.
     pub(super) async fn put_choice(&self, sync: &ClusterSync, user: &UserId, choice: &Choice, seen_at: i64) {
         let Some(mut entry) = self.tracker.lock().entry(user) else {
             return;

@@ -116,8 +116,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         }
     }
 
-    /// A session of `user` ends. After the last one the grace begins, at `now` in monotonic time. `wall_now` is
-    /// the last-seen time that others get.
+    /// A session of `user` ends. After the last one the grace begins, at `now` in monotonic time. `wall_now`
+    /// is the last-seen time that others get.
     pub fn disconnect(&mut self, user: &UserId, wall_now: i64, now: i64) {
         let Some(entry) = self.users.get_mut(user) else {
             return;
@@ -136,8 +136,8 @@ impl<R: Copy + Eq + std::hash::Hash> PresenceTracker<R> {
         }
     }
 
-    /// The server ends all sessions of `user` for good. The user goes offline with the last of them, or now if
-    /// only the grace is left. `wall_at` is the last-seen time that others get.
+    /// The server ends all sessions of `user` for good. The user goes offline with the last of them, or now
+    /// if only the grace is left. `wall_at` is the last-seen time that others get.
     pub fn dismiss(&mut self, user: &UserId, wall_at: i64, now: i64) {
         let Some(entry) = self.users.get_mut(user) else {
             return;

@@ -181,7 +181,11 @@ async fn a_start_compacts_if_a_crash_came_between_an_erasure_and_its_compaction(
     store.delete_room(room).await.unwrap();
     store.close().await;
     let full = fs::metadata(file.path()).unwrap().len();
-    assert_eq!(size_after_reopening(options()).await, full, "nobody was erased");
+    assert_eq!(
+        size_after_reopening(options()).await,
+        full,
+        "no erasure, no compaction"
+    );
 
     let store = open(&file.path(), options()).unwrap();
     let erasure = Erasure {
