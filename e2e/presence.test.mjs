@@ -1,5 +1,6 @@
 // Presence on two nodes: a random walk of users who come, go and change their status. Each watcher gets
-// exactly one event for each change, however it watches and on whichever node.
+// exactly one event for each change, however it watches and on whichever node. SEED=… repeats a walk, STEPS=…
+// sets its length.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -12,7 +13,7 @@ import { until } from "./lib/waiting.mjs";
 const ROOM = "den";
 const ACTORS = ["alice", "bob", "carol"];
 const STATUSES = ["online", "away", "busy", "invisible"];
-const STEPS = 60;
+const STEPS = Number(process.env.STEPS ?? 30);
 
 let postgres, redis;
 let nodes = [];
