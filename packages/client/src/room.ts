@@ -24,12 +24,13 @@ import {
 import type { ReadMarks } from "./inbox.ts";
 import type { LawCounts } from "./laws.ts";
 import { MemberList } from "./members.ts";
-import type { Outbox, Pending } from "./outbox.ts";
+import { SIGNED_OUT, type Outbox, type Pending } from "./outbox.ts";
 import { patiently } from "./patience.ts";
 import { RestrictionKeeper, UNRESTRICTED, type ModerationAct, type Restrictions } from "./restrictions.ts";
-import type { RoomCache } from "./room_cache.ts";
+import { RoomCache } from "./room_cache.ts";
 import { RoomLog, type Entry } from "./room_log.ts";
 import type { RoomMessage, RoomSnapshot } from "./room_snapshot.ts";
+import { MemoryStorage } from "./storage.ts";
 import { ObservableStore, type Store } from "./store.ts";
 import { TypingUsers } from "./typing.ts";
 
@@ -104,6 +105,11 @@ export class Room extends ObservableStore<RoomSnapshot> {
   #typedAt = -Infinity;
   /** True if the session had the room when the connection was lost: a recovered one has it, too. */
   #inSession = false;
+  #cache: RoomCache;
+  /** The window that was stored last. */
+  #saved: Pick<RoomLog, "messages" | "upTo"> | undefined;
+  /** True once the user has signed out. The app may still have the room. */
+  #ended = false;
 
   constructor(options: RoomOptions) {
     super({
@@ -123,6 +129,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     });
     this.name = options.name;
     this.#options = options;
+    this.#cache = options.cache;
     this.#log = new RoomLog(options.userId);
     this.#restrictions = new RestrictionKeeper({
       userId: options.userId,
@@ -186,9 +193,14 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.lost();
   }
 
-  /** Sends a message. It appears in the snapshot at once. */
+  /** Sends a message. It appears in the snapshot at once. After a sign-out, `sent` rejects. */
   send(draft: Draft): { clientId: string; sent: Promise<Message> } {
     this.stopTyping();
+    if (this.#ended) {
+      const sent = Promise.reject(new RequestError(SIGNED_OUT));
+      sent.catch(() => undefined);
+      return { clientId: newId(), sent };
+    }
     return this.#options.outbox.add(this.name, draft);
   }
 
@@ -248,12 +260,12 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** What the user had typed here and not sent, as `saveDraft` kept it. */
   draft(): Promise<Draft | undefined> {
-    return this.#options.cache.draft(this.name);
+    return this.#cache.draft(this.name);
   }
 
   /** Keeps what the user has typed, across reloads. Without `draft`, forgets it. */
   saveDraft(draft?: Draft): Promise<void> {
-    return this.#options.cache.saveDraft(this.name, draft);
+    return this.#cache.saveDraft(this.name, draft);
   }
 
   /** Loads a page of older messages. While one is loading, resolves with it. */
@@ -322,7 +334,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   lost(error?: Failure): void {
     this.#lost = true;
     this.forget(error);
-    void this.#options.cache.delete(this.name);
+    void this.#cache.delete(this.name);
     this.#options.outbox.ready(this.name);
   }
 
@@ -331,6 +343,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#log.clear();
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
+    this.#saved = undefined;
     this.#readTo = 0;
     this.#members.clear();
     const { role: _, ...rest } = this.getSnapshot();
@@ -344,6 +357,13 @@ export class Room extends ObservableStore<RoomSnapshot> {
       stale: false,
       ...(error && { error }),
     });
+  }
+
+  /** The user has signed out: forgets everything, and writes to the storage no more. @internal */
+  end(): void {
+    this.#ended = true;
+    this.#cache = new RoomCache(new MemoryStorage(), 1);
+    this.forget();
   }
 
   /** A live message. @internal */
@@ -695,12 +715,13 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */
   #publish(fields: Partial<RoomSnapshot> = {}): void {
-    const { messages: sent, gap, hasOlder, laws, upTo } = this.#log;
+    const { messages: sent, epoch, gap, hasOlder, laws, upTo } = this.#log;
     laws.handedOut(sent, upTo);
     const unsent = this.#unsentBeside(sent).map((pending) => this.#asUnsent(pending));
     const messages = unsent.length === 0 ? sent : [...sent, ...unsent];
     this.patch({ messages, hasOlder, hasNewer: gap !== undefined, ...fields });
-    if (this.#log.epoch !== undefined) this.#saveTimer ??= setTimeout(() => void this.#save(), COALESCE);
+    const unsaved = sent !== this.#saved?.messages || upTo !== this.#saved.upTo;
+    if (epoch !== undefined && unsaved) this.#saveTimer ??= setTimeout(() => void this.#save(), COALESCE);
   }
 
   /** The pending messages that are not in the window yet: a message may arrive before its ack. */
@@ -736,7 +757,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   async #restore(): Promise<void> {
     await this.#options.userRestored;
-    const saved = await this.#options.cache.log(this.name);
+    const saved = await this.#cache.log(this.name);
     if (!saved || this.#log.epoch !== undefined) return;
     this.#log.restore(saved);
     this.#publish({ stale: true });
@@ -744,8 +765,10 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   async #save(): Promise<void> {
     this.#saveTimer = undefined;
+    const { messages, upTo } = this.#log;
+    this.#saved = { messages, upTo };
     const saved = this.#log.save(MOST_SAVED);
-    if (saved) await this.#options.cache.saveLog(this.name, saved);
+    if (saved) await this.#cache.saveLog(this.name, saved);
   }
 }
 
