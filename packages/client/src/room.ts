@@ -55,6 +55,13 @@ const MEMBERS_PAGE = 200;
 /** The server passes typing on at most every 2 s. */
 const TYPING_PAUSE = 2_000;
 
+const NO_MESSAGE: Failure = {
+  code: "not_found",
+  message: "The room has no message of this number.",
+  retryable: false,
+};
+const NOT_JOINED: Failure = { code: "offline", message: "The room is not joined.", retryable: true };
+
 /** What a room needs from its client. */
 export interface RoomOptions {
   /** The room's name. */
@@ -273,11 +280,19 @@ export class Room extends ObservableStore<RoomSnapshot> {
     return this.#loadOlder(this.#log.from - 1, OLDER_PAGE);
   }
 
-  /** Loads older messages until `seq` is in the snapshot. They appear all at once. */
+  /**
+   * Loads older messages until `seq` is in the snapshot. They appear all at once. Rejects with `not_found` if
+   * the room has no message of that number, and with `offline` if the room is not joined and its cached
+   * messages lack it.
+   */
   async jumpTo(seq: number): Promise<void> {
     // Another jump may have begun to load while this one waited. Its failure is not this one's.
     while (this.#loadingOlder) await this.#loadingOlder.catch(() => undefined);
+    if (seq > this.#log.upTo) await this.#catchingUp;
     await this.#loadOlder(seq, JUMP_PAGE);
+    const { joined, messages } = this.getSnapshot();
+    if (messages.some((message) => message.seq === seq)) return;
+    throw new RequestError(joined ? NO_MESSAGE : NOT_JOINED);
   }
 
   // ---- called by the client
