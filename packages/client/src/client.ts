@@ -212,8 +212,9 @@ export class RoomfulClient {
   }
 
   /**
-   * Blocks a user: their mentions, notifications and presence requests no longer reach this user, and in a
-   * private room of two neither can write. Views hide the rest, by `blocks`.
+   * Blocks a user: their mentions, notifications and presence requests no longer reach this user, and in any
+   * room with these two members only, public or private, neither can write. In common rooms both still see
+   * each other's messages and presence: views hide those of the users in `blocks`.
    */
   async block(userId: string): Promise<void> {
     await this.blocks.ask(userId, true);
