@@ -29,6 +29,9 @@ const USER = "user";
 /** Rooms whose messages are kept across reloads. */
 const CACHED_ROOMS = 100;
 
+/** Milliseconds that `close` waits for the storage. */
+const CLOSE_TIMEOUT = 5_000;
+
 /** What tabs of one user tell each other. */
 type TabMessage = OutboxMessage | { readonly signedOut: true };
 
@@ -81,7 +84,7 @@ export class RoomfulClient {
   readonly presence: PresenceWatcher;
   readonly #connection: Connection;
   readonly #outbox: Outbox;
-  readonly #storage: Storage;
+  readonly #storage: SafeStorage;
   readonly #cache: RoomCache;
   readonly #tabs: Tabs<TabMessage>;
   /** Resolves once the user who was signed in before is known. */
@@ -150,23 +153,29 @@ export class RoomfulClient {
     this.#connection.connect();
   }
 
-  /** Disconnects. Unsent messages stay in the outbox. */
+  /**
+   * Disconnects. Unsent messages stay in the outbox. Resolves once the storage has them, and the latest
+   * changes of rooms and inbox. It waits for the storage for 5 s at most.
+   */
   async close(): Promise<void> {
-    for (const room of this.#rooms.values()) room.close();
-    this.inbox.close();
-    this.#outbox.close();
-    this.#tabs.close();
-    this.#connection.close();
+    this.#disconnect();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT)));
+    // The order of the rooms is stored with them.
+    const stored = this.#cache.names().then(() => this.#storage.settled());
+    await Promise.race([stored, patience]).finally(() => clearTimeout(timer));
   }
 
   /**
    * Disconnects, and removes everything from the device: cached rooms and unsent messages. The user's other
-   * tabs do the same.
+   * tabs do the same. Resolves once the storage is empty. Rooms that the app still holds are empty, store
+   * nothing more, and refuse to send.
    */
   async signOut(): Promise<void> {
     this.#tabs.tell({ signedOut: true });
-    await this.#end();
-    await this.#storage.clear();
+    const cleared = this.#storage.clear();
+    this.#end();
+    await cleared;
   }
 
   /** A room. The same name gives the same object. */
@@ -203,8 +212,9 @@ export class RoomfulClient {
   }
 
   /**
-   * Blocks a user: their mentions, notifications and presence requests no longer reach this user, and in a
-   * private room of two neither can write. Views hide the rest, by `blocks`.
+   * Blocks a user: their mentions, notifications and presence requests no longer reach this user, and in any
+   * room with these two members only, public or private, neither can write. In common rooms both still see
+   * each other's messages and presence: views hide those of the users in `blocks`.
    */
   async block(userId: string): Promise<void> {
     await this.blocks.ask(userId, true);
@@ -351,22 +361,30 @@ export class RoomfulClient {
     void this.#outbox.store();
   }
 
+  #disconnect(): void {
+    this.#connection.close();
+    for (const room of this.#rooms.values()) room.close();
+    this.inbox.close();
+    this.#outbox.close();
+    this.#tabs.close();
+  }
+
   /** Disconnects and forgets everything but the storage. */
-  async #end(): Promise<void> {
-    for (const room of this.#rooms.values()) room.forget();
+  #end(): void {
+    for (const room of this.#rooms.values()) room.end();
     this.inbox.forget();
     this.#outbox.forget();
     this.#cache.cleared();
-    await this.close();
+    this.#disconnect();
     this.#rooms.clear();
     this.#user.set(undefined);
   }
 
   /** The user has signed out in another tab, which clears the storage. */
   #signedOut(): void {
-    // This tab may have stored rooms since then.
-    for (const { name } of this.#rooms.values()) void this.#cache.delete(name);
-    void this.#end();
+    // The id may be that of the next user.
+    void this.#storage.retract(USER);
+    this.#end();
     this.#emit("signedOut", undefined);
   }
 

@@ -18,7 +18,7 @@ const PREFIX = "outbox/";
 const BACK_OFF = [500, 15_000] as const;
 
 /** The outcome of messages whose author is no longer the user. */
-const SIGNED_OUT: Failure = {
+export const SIGNED_OUT: Failure = {
   code: "unauthorized",
   message: "The author of this message has signed out.",
   retryable: false,
@@ -75,6 +75,8 @@ export class Outbox {
   readonly #loaded: Promise<void>;
   /** When the last message was written. */
   #latest = 0;
+  /** Counts sign-outs. */
+  #life = 0;
   /** True while this tab is connected and the one that sends. */
   #sender = false;
 
@@ -142,6 +144,7 @@ export class Outbox {
 
   /** The user has signed out. */
   forget(): void {
+    this.#life += 1;
     for (const pending of [...this.#pending.values()]) this.#drop(pending);
   }
 
@@ -203,9 +206,11 @@ export class Outbox {
 
   async #load(): Promise<void> {
     const { storage, userRestored } = this.#options;
+    const life = this.#life;
     await userRestored;
     const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX)).sort();
     const stored = await Promise.all(keys.map((key) => storage.get(key) as Promise<Pending | undefined>));
+    if (life !== this.#life) return;
     // Messages written while this ran come last.
     const written = [...this.#pending.values()];
     this.#pending.clear();

@@ -21,13 +21,16 @@ import {
 } from "./contract.ts";
 import type { ReadMarks } from "./inbox.ts";
 import type { LawCounts } from "./laws.ts";
+import { SIGNED_OUT } from "./outbox.ts";
 import { patiently } from "./patience.ts";
 import { RestrictionKeeper, UNRESTRICTED, type ModerationAct, type Restrictions } from "./restrictions.ts";
+import { RoomCache } from "./room_cache.ts";
 import { RoomLog, type Entry } from "./room_log.ts";
 import { RoomMembers } from "./room_members.ts";
 import type { RoomOptions } from "./room_options.ts";
 import { OUTSIDE, type RoomSnapshot } from "./room_snapshot.ts";
 import { SanctionList } from "./sanction_list.ts";
+import { MemoryStorage } from "./storage.ts";
 import { ObservableStore } from "./store.ts";
 import { Timer } from "./timer.ts";
 import { TypingUsers } from "./typing.ts";
@@ -49,6 +52,13 @@ const FURTHEST_BEHIND = 2_000;
 const LINGER = 1_000;
 /** The server passes typing on at most every 2 s. */
 const TYPING_PAUSE = 2_000;
+
+const NO_MESSAGE: Failure = {
+  code: "not_found",
+  message: "The room has no message of this number.",
+  retryable: false,
+};
+const NOT_JOINED: Failure = { code: "offline", message: "The room is not joined.", retryable: true };
 
 /** A room as the app sees it. `RoomfulClient.room` makes it. */
 export class Room extends ObservableStore<RoomSnapshot> {
@@ -78,6 +88,11 @@ export class Room extends ObservableStore<RoomSnapshot> {
   #typedAt = -Infinity;
   /** True if the session had the room when the connection was lost: a recovered one has it, too. */
   #inSession = false;
+  #cache: RoomCache;
+  /** The window that was stored last. */
+  #saved: Pick<RoomLog, "messages" | "upTo"> | undefined;
+  /** True once the user has signed out. The app may still have the room. */
+  #ended = false;
 
   constructor(options: RoomOptions) {
     super({
@@ -93,6 +108,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
     });
     this.name = options.name;
     this.#options = options;
+    this.#cache = options.cache;
     this.#log = new RoomLog(options.userId);
     this.#members = new RoomMembers(options, (fields) => this.patch(fields));
     this.#restrictions = new RestrictionKeeper(options, (restrictions) => this.#restricted(restrictions));
@@ -154,9 +170,14 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.lost();
   }
 
-  /** Sends a message. It appears in the snapshot at once. */
+  /** Sends a message. It appears in the snapshot at once. After a sign-out, `sent` rejects. */
   send(draft: Draft): { clientId: string; sent: Promise<Message> } {
     this.stopTyping();
+    if (this.#ended) {
+      const sent = Promise.reject(new RequestError(SIGNED_OUT));
+      sent.catch(() => undefined);
+      return { clientId: newId(), sent };
+    }
     return this.#options.outbox.add(this.name, draft);
   }
 
@@ -216,12 +237,12 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** What the user had typed here and not sent, as `saveDraft` kept it. */
   draft(): Promise<Draft | undefined> {
-    return this.#options.cache.draft(this.name);
+    return this.#cache.draft(this.name);
   }
 
   /** Keeps what the user has typed, across reloads. Without `draft`, forgets it. */
   saveDraft(draft?: Draft): Promise<void> {
-    return this.#options.cache.saveDraft(this.name, draft);
+    return this.#cache.saveDraft(this.name, draft);
   }
 
   /** Loads a page of older messages. While one is loading, resolves with it. */
@@ -229,11 +250,19 @@ export class Room extends ObservableStore<RoomSnapshot> {
     return this.#loadOlder(this.#log.from - 1, OLDER_PAGE);
   }
 
-  /** Loads older messages until `seq` is in the snapshot. They appear all at once. */
+  /**
+   * Loads older messages until `seq` is in the snapshot. They appear all at once. Rejects with `not_found` if
+   * the room has no message of that number, and with `offline` if the room is not joined and its cached
+   * messages lack it.
+   */
   async jumpTo(seq: number): Promise<void> {
     // Another jump may have begun to load while this one waited. Its failure is not this one's.
     while (this.#loadingOlder) await this.#loadingOlder.catch(() => undefined);
+    if (seq > this.#log.upTo) await this.#catchingUp;
     await this.#loadOlder(seq, JUMP_PAGE);
+    const { joined, messages } = this.getSnapshot();
+    if (messages.some((message) => message.seq === seq)) return;
+    throw new RequestError(joined ? NO_MESSAGE : NOT_JOINED);
   }
 
   // ---- called by the client
@@ -290,7 +319,7 @@ export class Room extends ObservableStore<RoomSnapshot> {
   lost(error?: Failure): void {
     this.#lost = true;
     this.forget(error);
-    void this.#options.cache.delete(this.name);
+    void this.#cache.delete(this.name);
     this.#options.outbox.ready(this.name);
   }
 
@@ -298,12 +327,20 @@ export class Room extends ObservableStore<RoomSnapshot> {
   forget(error?: Failure): void {
     this.#log.clear();
     this.#saves.cancel();
+    this.#saved = undefined;
     this.#readTo = 0;
     this.#members.clear();
     this.#sanctions.clear();
     const { role: _, ...rest } = this.getSnapshot();
     this.set(rest);
     this.#publish({ ...OUTSIDE, ...(error && { error }) });
+  }
+
+  /** The user has signed out: forgets everything, and writes to the storage no more. @internal */
+  end(): void {
+    this.#ended = true;
+    this.#cache = new RoomCache(new MemoryStorage(), 1);
+    this.forget();
   }
 
   /** A live message. @internal */
@@ -604,25 +641,28 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** Rebuilds the list of messages after a change of the log or the outbox. */
   #publish(fields: Partial<RoomSnapshot> = {}): void {
-    const { messages: sent, gap, hasOlder, laws, upTo } = this.#log;
+    const { messages: sent, epoch, gap, hasOlder, laws, upTo } = this.#log;
     laws.handedOut(sent, upTo);
     const unsent = unsentBeside(sent, this.#options);
     const messages = unsent.length === 0 ? sent : [...sent, ...unsent];
     this.patch({ messages, hasOlder, hasNewer: gap !== undefined, ...fields });
-    if (this.#log.epoch !== undefined) this.#saves.soon();
+    const unsaved = sent !== this.#saved?.messages || upTo !== this.#saved.upTo;
+    if (epoch !== undefined && unsaved) this.#saves.soon();
   }
 
   async #restore(): Promise<void> {
     await this.#options.userRestored;
-    const saved = await this.#options.cache.log(this.name);
+    const saved = await this.#cache.log(this.name);
     if (!saved || this.#log.epoch !== undefined) return;
     this.#log.restore(saved);
     this.#publish({ stale: true });
   }
 
   async #save(): Promise<void> {
+    const { messages, upTo } = this.#log;
+    this.#saved = { messages, upTo };
     const saved = this.#log.save(MOST_SAVED);
-    if (saved) await this.#options.cache.saveLog(this.name, saved);
+    if (saved) await this.#cache.saveLog(this.name, saved);
   }
 }
 

@@ -31,8 +31,8 @@ export class RoomCache {
   }
 
   async saveLog(room: string, saved: SavedLog): Promise<void> {
-    void this.#used(room);
-    await this.#storage.set(LOG + room, saved);
+    // A removal that is due must not undo it.
+    await this.#used(room, () => this.#storage.set(LOG + room, saved));
   }
 
   async draft(room: string): Promise<Draft | undefined> {
@@ -48,11 +48,13 @@ export class RoomCache {
   /** The user has lost the room: removes its messages and the draft. */
   async delete(room: string): Promise<void> {
     void this.saveDraft(room);
-    await this.#storage.delete(LOG + room);
-    await this.#reorder((names) => names.filter((name) => name !== room));
+    await this.#reorder(
+      (names) => names.filter((name) => name !== room),
+      () => this.#storage.delete(LOG + room),
+    );
   }
 
-  /** The names of the kept rooms. */
+  /** The names of the kept rooms. Resolves once the writes that they need have begun. */
   names(): Promise<readonly string[]> {
     return this.#names;
   }
@@ -63,25 +65,37 @@ export class RoomCache {
     this.#names = Promise.resolve([]);
   }
 
-  async #used(room: string): Promise<void> {
-    await this.#reorder((names) =>
-      names.at(-1) === room ? names : [...names.filter((name) => name !== room), room],
+  /** Makes a room the most recently used one, and calls `write` if the bound allows any room. */
+  #used(room: string, write?: () => Promise<void>): Promise<void> {
+    return this.#reorder(
+      (names) => (names.at(-1) === room ? names : [...names.filter((name) => name !== room), room]),
+      (names) => (names.at(-1) === room ? write?.() : undefined),
     );
   }
 
-  /** Changes the order, and removes the rooms beyond the bound. */
-  async #reorder(change: (names: string[]) => string[], life = this.#life): Promise<void> {
-    const before = this.#names;
-    const names = await before;
-    if (life !== this.#life) return;
-    // Another change may have come first.
-    if (before !== this.#names) return this.#reorder(change, life);
-    const next = change(names);
-    if (next === names) return;
-    const surplus = next.splice(0, Math.max(0, next.length - this.#most));
-    this.#names = Promise.resolve(next);
-    const removed = surplus.map((name) => this.#storage.delete(LOG + name));
-    await Promise.all([...removed, this.#storage.set(ORDER, next)]);
+  /** Changes the order, removes the rooms beyond the bound, and then calls `write` with the order. */
+  async #reorder(
+    change: (names: string[]) => string[],
+    write?: (names: string[]) => Promise<void> | undefined,
+  ): Promise<void> {
+    const life = this.#life;
+    let written: Promise<void> | undefined;
+    this.#names = this.#names.then((names) => {
+      if (life !== this.#life) return names;
+      const next = change(names);
+      if (next !== names) this.#store(next);
+      written = write?.(next);
+      return next;
+    });
+    await this.#names;
+    await written;
+  }
+
+  /** Stores an order, after the removal of the rooms beyond the bound. */
+  #store(names: string[]): void {
+    const surplus = names.splice(0, Math.max(0, names.length - this.#most));
+    for (const name of surplus) void this.#storage.delete(LOG + name);
+    void this.#storage.set(ORDER, names);
   }
 
   async #load(): Promise<string[]> {

@@ -21,7 +21,7 @@ export interface RoomOptions {
   /** The server's clock, in milliseconds since 1970. */
   readonly serverNow: () => number;
   readonly connection: Store<ConnectionState>;
-  /** Reads the room's row of the inbox anew; undefined if there is none. */
+  /** Reads the room's row of the inbox again; undefined if there is none. */
   readonly listed: () => Promise<ReadMarks | undefined>;
   /** Called when the user has read on. */
   readonly counted: (marks: ReadMarks) => void;

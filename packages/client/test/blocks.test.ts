@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterEach(closeClients);
 afterAll(() => server?.stop());
 
-test("a block is known on all devices, and in a private room of two it refuses messages", async () => {
+test("a block is known on all devices, and in a room of two it refuses messages", async () => {
   await server.api("PUT", "rooms/pair", { kind: "private", members: ["ann", "bob"] });
   const [ann, tablet, bob] = [clientFor(server, "ann"), clientFor(server, "ann"), clientFor(server, "bob")];
   const room = await enter(bob, "pair");

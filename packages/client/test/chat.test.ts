@@ -111,6 +111,18 @@ describe("two users in a room", () => {
   });
 });
 
+test("a jump to a message that the room does not have, or cannot know offline, rejects", async () => {
+  const name = newRoom();
+  const { client, room } = await joined("alice", name);
+  const { seq } = await room.send({ text: "the only one" }).sent;
+  await room.jumpTo(seq);
+  for (const none of [seq + 1, 99_999, -1])
+    await expect(room.jumpTo(none)).rejects.toMatchObject({ failure: { code: "not_found" } });
+  await client.close();
+  await room.jumpTo(seq);
+  await expect(room.jumpTo(seq + 1)).rejects.toMatchObject({ failure: { code: "offline" } });
+});
+
 test("a message over the limit fails with its reason, and can be discarded", async () => {
   // The check for development refuses such a message before the server does.
   const { room } = await joined("alice", newRoom(), { check: () => undefined });

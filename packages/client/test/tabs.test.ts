@@ -105,6 +105,21 @@ describe("two tabs of a user", () => {
     for (const room of rooms) await until(room, ({ messages, joined }) => !joined && messages.length === 0);
     await vi.waitUntil(async () => (await device.keys()).length === 0, PATIENCE);
   });
+
+  test("remove what the other tab stores before it hears of the sign-out", async () => {
+    const { tab, storage } = browser();
+    const room = await enter(tab("ada"), "late");
+    const first = await online(tab("ada"));
+    server.faults.offline();
+    await until(first.connection, ({ state }) => state === "offline");
+    const cleared = first.signOut();
+    const { sent } = room.send({ text: "written meanwhile" });
+    void room.saveDraft({ text: "half a sent" });
+    await cleared;
+    await expect(sent).rejects.toMatchObject({ failure: { code: "unauthorized" } });
+    const device = await storage();
+    await vi.waitUntil(async () => (await device.keys()).length === 0, PATIENCE);
+  });
 });
 
 describe("two users on a device", () => {

@@ -24,8 +24,11 @@ const ANNOUNCED: usize = 100;
 /// The size of an entry in an answer without its body, in bytes.
 const ENTRY_BYTES: usize = 256;
 
-/// Additional tokens for a block, an act of moderation, or the end of one, since each commits alone.
-const LONE_COMMIT: u32 = 4;
+/// Additional tokens for a block or its end: it commits two rows, and changes who sees whose presence.
+const BLOCK: u32 = 1;
+/// Additional tokens for a `chat:moderate`. It takes the time of three sends or so: a ban commits the sanction,
+/// the end of the membership and a record of the audit log.
+const MODERATE: u32 = 2;
 
 /// Additional tokens for a leave by a former member. It ends nothing, but the other nodes get a message.
 pub(crate) const NO_LEAVE: u32 = 20;
@@ -43,7 +46,8 @@ pub(crate) fn of_command(command: &Command) -> u32 {
         Command::PresenceSubscribe(ask) | Command::PresenceUnsubscribe(ask) => {
             tokens(ask.users.len(), SUBSCRIBED_USERS)
         }
-        Command::Block(_) | Command::Unblock(_) | Command::Moderate(_) => LONE_COMMIT,
+        Command::Block(_) | Command::Unblock(_) => BLOCK,
+        Command::Moderate(_) => MODERATE,
         Command::GetUsers(ask) => tokens(ask.users.len(), SUBSCRIBED_USERS),
         _ => 0,
     }
@@ -97,7 +101,8 @@ mod tests {
             format!("each full {SUBSCRIBED_USERS} users whom the user's connections are subscribed to"),
             format!("| `chat:inbox`: each full {INBOX_ROWS} rooms in the answer | 1, paid"),
             format!("`presence:set_status` that changes the status: each full {ANNOUNCED} connections"),
-            format!("| `user:block`, `user:unblock`, `chat:moderate` | {LONE_COMMIT} more |"),
+            format!("| `user:block`, `user:unblock` | {BLOCK} more |"),
+            format!("| `chat:moderate` | {MODERATE} more |"),
             format!("| `chat:leave` of a room that the user has left already | {NO_LEAVE} more |"),
         ] {
             assert!(table.contains(&price), "docs/events.md lacks {price:?}");
@@ -105,7 +110,7 @@ mod tests {
         let rows = table.lines().filter(|line| line.starts_with("| ")).count();
         assert_eq!(
             rows,
-            1 + 11,
+            1 + 12,
             "a title, and one row for each price and the basic one"
         );
     }

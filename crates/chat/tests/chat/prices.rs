@@ -4,7 +4,7 @@ use roomful_chat::Rate;
 use roomful_testkit::SioClient;
 use serde_json::{Value, json};
 
-use crate::fixture::{Server, failed, ok, send};
+use crate::fixture::{Server, claims, failed, ok, send};
 
 /// How often the event passes until the limit refuses it. Time stands still meanwhile.
 async fn passes(client: &SioClient, event: &str, payload: &Value) -> u32 {
@@ -147,6 +147,23 @@ async fn an_inbox_costs_by_the_rows_it_returns() {
         40,
         "one token and two for 50 rows"
     );
+}
+
+#[tokio::test]
+async fn a_connection_blocks_20_users_or_bans_13_at_once() {
+    let server = Server::start().await;
+    let mut of_mona = claims("mona");
+    of_mona["roles"] = json!(["moderator"]);
+    let mona = server.connect_with(&of_mona).await;
+    ok(mona.call("chat:join", &json!("lobby")).await);
+    server.clock.advance(2_000);
+    let ban = json!({ "room": "lobby", "action": "ban", "userId": "eve" });
+    assert_eq!(passes(&mona, "chat:moderate", &ban).await, 13, "3 tokens each");
+    for event in ["user:block", "user:unblock"] {
+        server.clock.advance(2_000);
+        let passed = passes(&mona, event, &json!({ "userId": "eve" })).await;
+        assert_eq!(passed, 20, "2 tokens each");
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Hooks: whom to ask before an event, and what to do without an answer.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use http::Uri;
 use roomful_chat::{HookEvent, RoomPattern};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{
     error::{Invalid, within},
@@ -76,7 +76,7 @@ fn open_for() -> Span {
 }
 
 impl Hook {
-    /// Name of the hook in logs and metrics. Default: the event.
+    /// Name of the hook in logs and metrics. See [`named`] for its default.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.event)
     }
@@ -134,6 +134,23 @@ impl Hook {
         let most = Duration::from_mins(5);
         within("hooks.open_for", self.open_for, Span(least)..=Span(most))
     }
+}
+
+/// Reads hooks. One without a name gets that of its event, or `event-2`, `event-3` and so on if another hook
+/// has it.
+pub(super) fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Hook>, D::Error> {
+    let mut hooks = Vec::<Hook>::deserialize(deserializer)?;
+    let mut taken: HashSet<_> = hooks.iter().filter_map(|hook| hook.name.clone()).collect();
+    for hook in hooks.iter_mut().filter(|hook| hook.name.is_none()) {
+        let mut name = hook.event.clone();
+        let mut number = 1;
+        while !taken.insert(name.clone()) {
+            number += 1;
+            name = format!("{}-{number}", hook.event);
+        }
+        hook.name = Some(name);
+    }
+    Ok(hooks)
 }
 
 /// Validates all hooks.

@@ -66,6 +66,7 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) webhooks: Vec<Webhook>,
     pub(crate) streams: Vec<Stream>,
+    #[serde(deserialize_with = "hooks::named")]
     pub(crate) hooks: Vec<Hook>,
     pub(crate) dev: Dev,
     pub(crate) http: Http,

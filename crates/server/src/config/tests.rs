@@ -198,6 +198,7 @@ fn an_invalid_hook_gets_a_one_line_error() {
         format!("[[hooks]]\n{url}\nsecret = \"whsec_{key}\"\n{fields}\n")
     };
     let join = hook("event = \"room.join\"");
+    let spam = hook("event = \"room.join\"\nname = \"spam\"");
     let table = [
         (
             hook("event = \"message.sent\""),
@@ -205,8 +206,8 @@ fn an_invalid_hook_gets_a_one_line_error() {
              the events are message.send, room.join, connect",
         ),
         (
-            format!("{join}{join}"),
-            "hooks: entry 2: two have the name \"room.join\"; give each its own",
+            format!("{spam}{spam}"),
+            "hooks: entry 2: two have the name \"spam\"; give each its own",
         ),
         (
             hook("event = \"connect\"\nrooms = [\"*\"]"),
@@ -231,6 +232,29 @@ fn an_invalid_hook_gets_a_one_line_error() {
     ];
     let table: Vec<_> = table.iter().map(|(text, error)| (&**text, *error)).collect();
     assert_one_line_errors(&table);
+}
+
+#[test]
+fn hooks_without_a_name_get_one_each() {
+    let hook = |fields: &str| {
+        let key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [7; 32]);
+        format!("[[hooks]]\nurl = \"https://a.example\"\nsecret = \"whsec_{key}\"\n{fields}\n")
+    };
+    let [send, connect] = ["message.send", "connect"].map(|event| hook(&format!("event = {event:?}")));
+    let taken = hook("event = \"message.send\"\nname = \"message.send-2\"");
+    let config = from_file(&format!("{send}{connect}{send}{taken}{send}")).unwrap();
+    let expected = [
+        "message.send",
+        "connect",
+        "message.send-3",
+        "message.send-2",
+        "message.send-4",
+    ];
+    let of_settings = Config::of(&config.flat).unwrap();
+    for config in [config, of_settings] {
+        let names: Vec<_> = config.hooks.iter().map(Hook::name).collect();
+        assert_eq!(names, expected);
+    }
 }
 
 #[test]

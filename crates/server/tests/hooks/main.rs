@@ -257,8 +257,8 @@ async fn a_message_passes_through_all_hooks_in_their_order() {
     let first = Receiver::start(REPLACE).await;
     let second = Receiver::start(ALLOW).await;
     let hooks = [
-        hook(&first, "message.send", r#", name = "first""#),
-        hook(&second, "message.send", r#", name = "second""#),
+        hook(&first, "message.send", ""),
+        hook(&second, "message.send", ""),
     ];
     let server = start(&hooks).await;
     let alice = joined(&server, "alice", "lobby").await;
@@ -270,6 +270,11 @@ async fn a_message_passes_through_all_hooks_in_their_order() {
     let refused = send(&alice, &json!({ "room": "lobby", "text": "rude" })).await;
     assert_eq!(error(&refused).0, "refused");
     assert_eq!(second.posts().len(), 1, "the first refusal decides");
+    let metrics = metrics(&server).await;
+    for (name, action) in [("message.send", "refuse"), ("message.send-2", "allow")] {
+        let series = format!(r#"roomful_hook_answers_total{{hook="{name}",action="{action}"}} 1"#);
+        assert!(metrics.contains(&series), "{series}\n{metrics}");
+    }
 }
 
 #[tokio::test]
