@@ -378,6 +378,8 @@ export class Room extends ObservableStore<RoomSnapshot> {
   stands(state: Standing): void {
     this.#restrictions.entered(state);
     this.patch({ role: state.role });
+    // Members hear of no acts, so what a former moderator knows would become outdated.
+    if (state.role === "member") this.#sanctions.clear();
   }
 
   /** A moderator has acted, in this room or in all. @internal */

@@ -38,6 +38,8 @@ pub(super) enum Change {
     Shows(UserId),
 }
 
+pub(super) type Changes = IndexMap<UserId, IndexMap<RoomId, Change>>;
+
 /// The presence on other nodes, and the work that this node has still to do for it.
 #[derive(Debug, Default)]
 pub(super) struct ClusterPresence {
@@ -51,6 +53,8 @@ pub(super) struct ClusterPresence {
     /// The changes of this node's lists, and how far those of other nodes are known.
     own_lists: ChangeIndex,
     other_lists: FollowedIndexes,
+    /// The last change of each user in each room that is not announced yet.
+    changes: Changes,
     /// Rooms whose lists are read next time, changed or not.
     recheck: HashSet<RoomId>,
 }
@@ -131,6 +135,32 @@ impl ClusterPresence {
         changes
     }
 
+    /// Notes the changes of a room until they are announced.
+    pub(super) fn note_changes(&mut self, room: RoomId, changes: Vec<Change>) {
+        for change in changes {
+            let (Change::Came(user) | Change::Went(user) | Change::Shows(user)) = &change;
+            let noted = self.changes.entry(Arc::clone(user)).or_default();
+            match change {
+                // The room's clients learn the status of a newcomer anyway.
+                Change::Shows(_) => _ = noted.entry(room).or_insert(change),
+                Change::Came(_) | Change::Went(_) => _ = noted.insert(room, change),
+            }
+        }
+    }
+
+    /// Takes the changes to announce them.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// The changes could not be announced. Later ones in the same rooms replace them.
+    pub(super) fn put_changes_back(&mut self, mut changes: Changes) {
+        for (user, later) in self.take_changes() {
+            changes.entry(user).or_default().extend(later);
+        }
+        self.changes = changes;
+    }
+
     fn first_read(&mut self, room: RoomId, now: &Room) {
         for (user, shown) in &now.users {
             if self.known.is_listed(user, room, shown.choice()) {
@@ -142,8 +172,16 @@ impl ClusterPresence {
     /// The changes from one read to the next, which keeps absent users unless the registry is `complete`.
     fn differences(&mut self, room: RoomId, before: Room, now: &mut Room, complete: bool) -> Vec<Change> {
         let mut changes = Vec::new();
+        now.users.retain(|user, _| {
+            // The list may be older than the end of the membership, or newer than a new one: the next read tells.
+            let is_doubtful = before.users.contains_key(user) && !self.known.is_in(user, room);
+            if is_doubtful {
+                self.recheck.insert(room);
+            }
+            !is_doubtful
+        });
         for (user, shown) in &now.users {
-            if !before.users.contains_key(user) || !self.known.is_in(user, room) {
+            if !before.users.contains_key(user) {
                 self.known.enters(user, room);
                 changes.push(Change::Came(Arc::clone(user)));
             } else if !self.known.shows(user, &shown.choice()) {
@@ -157,9 +195,10 @@ impl ClusterPresence {
             return changes;
         }
         for (user, _) in gone {
-            self.known.leaves(&user, room);
             // If a list is too short, a user may be missing from it and still be there.
-            if now.more == 0 {
+            if now.more > 0 {
+                self.known.forgets(&user, room);
+            } else if self.known.leaves(&user, room) {
                 changes.push(Change::Went(user));
             }
         }
@@ -183,7 +222,7 @@ impl ClusterPresence {
             if let Some(room) = self.rooms.get_mut(&id)
                 && room.users.swap_remove(user).is_some()
             {
-                self.known.leaves(user, id);
+                self.known.forgets(user, id);
             }
             self.recheck.insert(id);
         }
@@ -202,10 +241,10 @@ impl ClusterPresence {
         let kept: HashSet<_> = rooms.iter().copied().collect();
         for (room, forgotten) in self.rooms.extract_if(|room, _| !kept.contains(room)) {
             for user in forgotten.users.keys() {
-                self.known.leaves(user, room);
+                self.known.forgets(user, room);
             }
         }
-        self.known.tidy();
+        self.known.tidy(&kept);
         if let Some(changed) = changed {
             let recheck = std::mem::take(&mut self.recheck);
             let known = &self.rooms;
@@ -233,9 +272,9 @@ impl ClusterPresence {
         self.other_lists.forget();
     }
 
-    /// Plans to read the entries of all watched users.
-    pub(super) fn plan_watched(&mut self) {
-        self.work.read_users.extend(self.known.watched());
+    /// Plans to read the entries of all users of whom only these tell.
+    pub(super) fn plan_followed(&mut self) {
+        self.work.read_users.extend(self.known.followed());
     }
 }
 

@@ -4,7 +4,10 @@
 //! by the list of each room, and by a departure from this node. The node announces the first one that differs
 //! from its last announcement, to all clients, and the others differ no more.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use roomful_store::RoomId;
 
@@ -20,9 +23,9 @@ pub(super) struct KnownUsers(HashMap<UserId, Known>);
 struct Known {
     /// The rooms of this node in which the user shows on other nodes.
     rooms: Vec<RoomId>,
-    /// More rooms of this node whose clients know the user, although no list has the user there any more or
-    /// yet. The next change must reach them, and an entry that comes late must not repeat what they know.
-    told_rooms: ToldRooms,
+    /// More rooms of this node whose clients know the user, while no list has the user there. The next change
+    /// must reach them, and a list that comes late must not repeat what they know. Empty for hidden users.
+    told_rooms: HashSet<RoomId>,
     /// Whether clients here are subscribed to the user.
     is_watched: bool,
     /// Whether the user is online here, or their departure from here is not announced yet. While online here,
@@ -32,14 +35,7 @@ struct Known {
     told: Option<Choice>,
 }
 
-/// Rooms, each with whether it was added since the last call of [`KnownUsers::tidy`].
-type ToldRooms = HashMap<RoomId, bool>;
-
 impl Known {
-    fn tell_in(&mut self, rooms: &[RoomId]) {
-        self.told_rooms.extend(rooms.iter().map(|room| (*room, true)));
-    }
-
     fn is_idle(&self) -> bool {
         self.rooms.is_empty() && self.told_rooms.is_empty() && !self.is_watched && !self.is_here
     }
@@ -54,27 +50,38 @@ impl KnownUsers {
     }
 
     /// No list of another node has the user in the room any more. That may be so for a moment only, while the
-    /// user moves from one connection to another.
-    pub(super) fn leaves(&mut self, user: &str, room: RoomId) {
-        if let Some(known) = self.0.get_mut(user)
-            && let Some(at) = known.rooms.iter().position(|known| *known == room)
+    /// user moves from one connection to another, so the room's clients still know the user. Returns false if
+    /// the user was no member any more.
+    pub(super) fn leaves(&mut self, user: &str, room: RoomId) -> bool {
+        let was_in = self.forgets(user, room);
+        if was_in
+            && let Some(known) = self.0.get_mut(user)
+            && (known.told.is_some() || known.is_here)
         {
-            known.rooms.swap_remove(at);
-            if known.told.is_some() {
-                known.tell_in(&[room]);
-            }
+            known.told_rooms.insert(room);
         }
+        was_in
+    }
+
+    /// The lists' entry of the user in the room is void: nobody was told of it. Returns whether there was one.
+    pub(super) fn forgets(&mut self, user: &str, room: RoomId) -> bool {
+        let Some(known) = self.0.get_mut(user) else {
+            return false;
+        };
+        let before = known.rooms.len();
+        known.rooms.retain(|known| *known != room);
+        known.rooms.len() < before
     }
 
     /// The user is no member of the room any more, so its clients get no further changes.
     pub(super) fn is_removed(&mut self, user: &str, room: RoomId) {
+        self.forgets(user, room);
         if let Some(known) = self.0.get_mut(user) {
-            known.rooms.retain(|known| *known != room);
             known.told_rooms.remove(&room);
         }
     }
 
-    /// Whether the lists have had the user in the room since they last became a member.
+    /// Whether the lists have the user in the room, as a member.
     pub(super) fn is_in(&self, user: &str, room: RoomId) -> bool {
         let known = self.0.get(user);
         known.is_some_and(|known| known.rooms.contains(&room))
@@ -97,14 +104,14 @@ impl KnownUsers {
         let known = self.0.get(user);
         known
             .into_iter()
-            .flat_map(|known| known.rooms.iter().chain(known.told_rooms.keys()))
+            .flat_map(|known| known.rooms.iter().chain(&known.told_rooms))
             .copied()
     }
 
-    /// Whether clients in the room know the user, although no list has had them there.
+    /// Whether clients in the room know the user, whatever the lists say.
     pub(super) fn is_told(&self, user: &str, room: RoomId) -> bool {
         let known = self.0.get(user);
-        known.is_some_and(|known| known.told_rooms.contains_key(&room))
+        known.is_some_and(|known| known.told_rooms.contains(&room))
     }
 
     // ---- subscriptions
@@ -128,9 +135,13 @@ impl KnownUsers {
         self.0.get(user).is_some_and(|known| known.is_watched)
     }
 
-    pub(super) fn watched(&self) -> impl Iterator<Item = UserId> {
-        let watched = self.0.iter().filter(|(_, known)| known.is_watched);
-        watched.map(|(user, _)| Arc::clone(user))
+    /// The users of whom only their own entries tell: clients are subscribed to them, or know them from a room
+    /// in which no list has them.
+    pub(super) fn followed(&self) -> impl Iterator<Item = UserId> {
+        let is_unlisted = |known: &Known| !known.is_here && !known.told_rooms.is_empty();
+        let is_followed = move |known: &Known| known.is_watched || is_unlisted(known);
+        let followed = self.0.iter().filter(move |(_, known)| is_followed(known));
+        followed.map(|(user, _)| Arc::clone(user))
     }
 
     // ---- users of this node
@@ -144,7 +155,7 @@ impl KnownUsers {
         known.is_here = true;
         // The lists may change before the user enters the rooms here.
         match now {
-            Some(_) => known.tell_in(&known.rooms.clone()),
+            Some(_) => known.told_rooms.extend(&known.rooms),
             None => known.told_rooms.clear(),
         }
         known.told.take()
@@ -161,7 +172,7 @@ impl KnownUsers {
     pub(super) fn depart(&mut self, user: &str, choice: Option<Choice>, rooms: &[RoomId]) {
         if let Some(known) = self.0.get_mut(user) {
             match choice {
-                Some(_) => known.tell_in(rooms),
+                Some(_) => known.told_rooms.extend(rooms),
                 None => known.told_rooms.clear(),
             }
             known.told = choice;
@@ -196,13 +207,10 @@ impl KnownUsers {
         std::mem::replace(&mut known.told, choice)
     }
 
-    /// Forgets the users whom no client here can know any more. Forgets that a room's clients know a user if no
-    /// list has had the user there from one call to the next.
-    pub(super) fn tidy(&mut self) {
+    /// Forgets the users whom no client here can know any more. `rooms` are those with clients.
+    pub(super) fn tidy(&mut self, rooms: &HashSet<RoomId>) {
         self.0.retain(|_, known| {
-            if !known.is_here {
-                known.told_rooms.retain(|_, is_new| std::mem::take(is_new));
-            }
+            known.told_rooms.retain(|room| rooms.contains(room));
             !known.is_idle()
         });
     }
@@ -210,8 +218,6 @@ impl KnownUsers {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
     use roomful_store::ChosenStatus;
 
@@ -249,14 +255,14 @@ mod tests {
         let user = UserId::from("a");
         assert_eq!(known.arrive(&user, Some(&busy())), None);
         known.depart("a", Some(busy()), &[1]);
-        known.tidy();
+        known.tidy(&HashSet::from([1, 2]));
         assert!(known.shows("a", &busy()));
         assert!(known.is_here("a"), "not announced yet");
         known.departed("a");
         assert!(!known.is_here("a"));
         assert_eq!(known.tell("a", None), Some(busy()));
         known.hides("a");
-        known.tidy();
+        known.tidy(&HashSet::from([1, 2]));
         assert_eq!(known.tell("a", Some(busy())), None, "forgotten");
         assert_eq!(known.arrive(&user, None), None);
     }
@@ -276,10 +282,10 @@ mod tests {
         known.depart("a", Some(busy()), &[2, 3]);
         known.departed("a");
         known.is_removed("a", 3);
-        known.tidy();
-        assert_eq!(rooms_of(&known), HashSet::from([1, 2]), "lists may still come");
-        known.tidy();
-        assert!(rooms_of(&known).is_empty(), "no list has come");
+        assert_eq!(rooms_of(&known), HashSet::from([1, 2]));
+        assert_eq!(known.followed().collect::<Vec<_>>(), [Arc::clone(&user)]);
+        known.tidy(&HashSet::from([2]));
+        assert_eq!(rooms_of(&known), HashSet::from([2]), "room 1 has no clients");
 
         known.arrive(&user, Some(&busy()));
         known.depart("a", Some(busy()), &[1]);
@@ -297,18 +303,13 @@ mod tests {
         known.enters(&"a".into(), 1);
         known.is_removed("a", 1);
         assert!(!known.is_in("a", 1) && !known.is_told("a", 1));
-        known.leaves("a", 1);
-        assert!(!known.is_told("a", 1), "the list is late, not the user");
-    }
+        assert!(
+            !known.leaves("a", 1) && !known.is_told("a", 1),
+            "the list is late"
+        );
 
-    #[test]
-    fn a_subscription_after_a_pause_starts_with_its_answer() {
-        let mut known = KnownUsers::default();
-        known.watch("a".into(), Some(busy()));
-        known.unwatch("a");
-        known.watch("a".into(), None);
-        assert!(!known.shows("a", &busy()));
-        assert!(known.is_watched("a"));
-        assert_eq!(known.rooms_of("a").count(), 0);
+        known.enters(&"a".into(), 1);
+        known.forgets("a", 1);
+        assert!(!known.is_told("a", 1), "nobody was told of a void entry");
     }
 }

@@ -26,11 +26,11 @@ pub(super) fn compact_if_due(conn: &Connection, path: &Path, up_to: u64) {
     let is_small = || path.metadata().is_ok_and(|file| file.len() <= up_to);
     let is_due = || conn.query_row("PRAGMA user_version", [], |row| Ok(row.get::<_, i64>(0)? == DUE));
     let compacted = is_due().and_then(|is_due| {
-        if is_due && is_small() {
-            compact(conn)
-        } else {
-            Ok(())
+        if !is_due || !is_small() {
+            return Ok(());
         }
+        tracing::info!("compacting the database, since the server stopped after an erasure and before this");
+        compact(conn)
     });
     if let Err(error) = compacted {
         tracing::warn!(

@@ -160,8 +160,11 @@ impl Write for End {
         batch.erased = true;
         let Erasure { user_id, owner, .. } = &self.0;
         let ended = batch.conn.prepare_cached(END)?.execute([user_id, owner])?;
+        if ended != 1 {
+            return Ok(Err(Outage::Fenced));
+        }
         compaction::note_due(batch.conn)?;
-        Ok(if ended == 1 { Ok(()) } else { Err(Outage::Fenced) })
+        Ok(Ok(()))
     }
 }
 

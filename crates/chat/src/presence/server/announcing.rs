@@ -60,6 +60,8 @@ impl PresenceServer {
         let mut rooms = tracker.rooms_of(user).to_vec();
         if let Some(sync) = &self.sync {
             rooms.extend(sync.state.lock().known.rooms_of(user));
+            rooms.sort_unstable();
+            rooms.dedup();
         }
         rooms
     }

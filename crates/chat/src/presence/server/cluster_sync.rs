@@ -38,8 +38,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(2);
 /// The number of intervals between two reads of all lists: a minute.
 const ALL_EVERY: u32 = 30;
-/// The number of intervals between two reads of the entries of all watched users.
-const WATCHED_EVERY: u32 = 2;
+/// The number of intervals between two reads of the entries of users of whom only these tell.
+const FOLLOWED_EVERY: u32 = 2;
 /// How long changes gather before they are written and read.
 const GATHER: Duration = Duration::from_millis(25);
 /// The pause after the registry failed.
@@ -241,14 +241,15 @@ impl PresenceServer {
             .collect();
         let outcome = self.read_rooms(sync, &rooms).await;
         note(outcome, &|work| work.read_rooms.extend(&rooms));
+        note(self.announce_changes(sync).await, &|_| {});
         let users: Vec<_> = work.read_users.into_iter().collect();
         let outcome = self.read_watched(sync, &users).await;
         note(outcome, &|work| work.read_users.extend(users.iter().cloned()));
         failed.into_inner()
     }
 
-    /// Plans the reads of an interval: changed lists, or `all` of them, and the `watched` users.
-    async fn plan_reads(&self, sync: &ClusterSync, all: bool, watched: bool) {
+    /// Plans the reads of an interval: changed lists, or `all` of them, and the `followed` users.
+    async fn plan_reads(&self, sync: &ClusterSync, all: bool, followed: bool) {
         let changed = match self.changed_lists(sync).await {
             Changed::Rooms(rooms) if !all => Some(rooms),
             Changed::Rooms(_) | Changed::All => None,
@@ -256,8 +257,8 @@ impl PresenceServer {
         let rooms = self.rooms.ids();
         let mut state = sync.state.lock();
         state.plan_reads(rooms, changed.as_ref());
-        if watched {
-            state.plan_watched();
+        if followed {
+            state.plan_followed();
         }
     }
 
@@ -305,8 +306,8 @@ async fn run(owner: Weak<PresenceServer>, sync: Arc<ClusterSync>) {
             next = Instant::now() + INTERVAL;
             intervals = intervals.wrapping_add(1);
             let all = intervals.is_multiple_of(ALL_EVERY);
-            let watched = intervals.is_multiple_of(WATCHED_EVERY);
-            presence.plan_reads(&sync, all, watched).await;
+            let followed = intervals.is_multiple_of(FOLLOWED_EVERY);
+            presence.plan_reads(&sync, all, followed).await;
             outcome = presence.report_expired(&sync).await;
         }
         match outcome.and(presence.do_work(&sync).await) {

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use indexmap::IndexMap;
 use roomful_store::RoomId;
 use tokio::time::timeout;
 
@@ -42,9 +41,12 @@ impl PresenceServer {
         };
         if !rooms.is_empty() {
             let read = timeout(PATIENCE, self.read_rooms(sync, &rooms)).await;
-            if !matches!(read, Ok(Ok(()))) {
-                sync.plan(|work| work.read_rooms.extend(rooms));
-            }
+            // If the task has read a room meanwhile, this read has changes for it to announce.
+            sync.plan(|work| {
+                if !matches!(read, Ok(Ok(()))) {
+                    work.read_rooms.extend(rooms);
+                }
+            });
         }
     }
 
@@ -156,7 +158,7 @@ impl PresenceServer {
         sync.state.lock().follow_lists(&members, &indexes)
     }
 
-    /// Reads the lists of these rooms, and announces the changes to the rooms' sockets.
+    /// Reads the lists of these rooms, and notes their changes.
     pub(super) async fn read_rooms(&self, sync: &ClusterSync, rooms: &[RoomId]) -> Result<(), ChatError> {
         if rooms.is_empty() {
             return Ok(());
@@ -165,22 +167,29 @@ impl PresenceServer {
         let found = sync.others(&keys).await?;
         // After the read: the registry may have lost its content before it.
         let complete = sync.cluster.is_complete().await?;
-        let mut changes: IndexMap<UserId, Vec<(RoomId, Change)>> = IndexMap::new();
-        {
-            let mut state = sync.state.lock();
-            for (room, entries) in rooms.iter().zip(&found) {
-                for change in state.merge(*room, decode(entries), complete) {
-                    let (Change::Came(user) | Change::Went(user) | Change::Shows(user)) = &change;
-                    changes.entry(Arc::clone(user)).or_default().push((*room, change));
-                }
-            }
+        let mut state = sync.state.lock();
+        for (room, entries) in rooms.iter().zip(&found) {
+            let changes = state.merge(*room, decode(entries), complete);
+            state.note_changes(*room, changes);
         }
+        Ok(())
+    }
+
+    /// Announces the changes of the lists to the rooms' sockets. After a failure, the next call tries again.
+    pub(super) async fn announce_changes(&self, sync: &ClusterSync) -> Result<(), ChatError> {
+        let changes = sync.state.lock().take_changes();
         if changes.is_empty() {
             return Ok(());
         }
         let users: Vec<_> = changes.keys().map(ToString::to_string).collect();
-        let entries = sync.users(&users).await?;
-        let seen = self.last_seen(&users).await?;
+        let entries = match sync.users(&users).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                sync.state.lock().put_changes_back(changes);
+                return Err(error);
+            }
+        };
+        let seen = self.last_seen(&users).await;
         for ((user, changes), entries) in changes.iter().zip(&entries) {
             let rooms = |which: fn(&Change) -> bool| {
                 let changes = changes.iter().filter(|(_, change)| which(change));
@@ -205,9 +214,13 @@ impl PresenceServer {
         Ok(())
     }
 
-    async fn last_seen(&self, users: &[String]) -> Result<HashMap<String, i64>, ChatError> {
-        let rows = self.store.users(users).await?;
-        Ok(rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect())
+    /// When these users were last seen, without those of whom the store does not tell.
+    async fn last_seen(&self, users: &[String]) -> HashMap<String, i64> {
+        let rows = self.store.users(users).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "failed to read when users were last seen");
+            Vec::new()
+        });
+        rows.into_iter().map(|row| (row.user_id, row.last_seen)).collect()
     }
 
     fn last_seen_of(&self, user: &UserId, seen: &HashMap<String, i64>) -> i64 {
@@ -219,7 +232,7 @@ impl PresenceServer {
         let ids: Vec<_> = users.iter().map(ToString::to_string).collect();
         let found = sync.users(&ids).await?;
         let complete = sync.cluster.is_complete().await?;
-        let seen = self.last_seen(&ids).await?;
+        let seen = self.last_seen(&ids).await;
         for (user, entries) in users.iter().zip(&found) {
             let found = Found {
                 shown: visible(entries),

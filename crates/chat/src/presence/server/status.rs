@@ -52,7 +52,9 @@ impl PresenceServer {
                 seen_at,
             };
             self.put_choice(sync, user, &choice, seen_at).await;
-            sync.cluster.command(&chose).await?;
+            let commanded = sync.cluster.command(&chose).await;
+            // If that failed, the user shows as before.
+            commanded.inspect_err(|_| sync.user_changed(user))?;
         }
         Ok(self.apply_choice(user, &choice, seen_at, Some(socket)))
     }

@@ -189,7 +189,14 @@ impl PresenceServer {
             last_seen: gone.last.last_seen(at),
             ..Found::default()
         };
-        sync.state.lock().known.departed(user);
+        {
+            let tracker = self.tracker.lock();
+            if tracker.entry(user).is_some() {
+                // They have come back meanwhile.
+                return Ok(OtherNodes::SomeHaveThem);
+            }
+            sync.state.lock().known.departed(user);
+        }
         self.tell(sync, user, found);
         if !others.is_empty() {
             return Ok(OtherNodes::SomeHaveThem);
