@@ -212,3 +212,61 @@ async fn a_change_of_name_is_no_change_of_status() {
     event(&alice, "presence:online", "marker").await;
     assert_eq!(rest(&alice), Vec::<Value>::new());
 }
+
+#[tokio::test]
+async fn a_list_that_is_older_than_the_end_of_a_membership() {
+    let nodes = Nodes::start(1).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    let peer = Peer::join(&nodes, &["lobby"]).await;
+    nodes[0].chat.put_member("lobby", "zoe", None).await.unwrap();
+    peer.put_user("zoe", Some("busy")).await;
+    peer.put_room("lobby", &[("zoe", "busy")]).await;
+    event(&alice, "presence:online", "zoe").await;
+    // The peer puts its list once more before it learns that the membership has ended.
+    nodes[0].chat.remove_member("lobby", "zoe").await.unwrap();
+    peer.put_user("marker", Some("online")).await;
+    peer.put_room("lobby", &[("zoe", "busy"), ("marker", "online")])
+        .await;
+    event(&alice, "presence:online", "marker").await;
+    peer.put_user("zoe", Some("away")).await;
+    for status in ["busy", "away"] {
+        peer.put_user("marker", Some(status)).await;
+        peer.put_room("lobby", &[("marker", status)]).await;
+        event(&alice, "presence:status", "marker").await;
+    }
+    assert_eq!(rest(&alice), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_list_that_lacks_a_user_for_a_moment() {
+    let nodes = Nodes::start(1).await;
+    let alice = nodes[0].joined("alice", "lobby").await;
+    let peer = Peer::join(&nodes, &["lobby"]).await;
+    for user in ["zoe", "marker"] {
+        peer.put_user(user, Some("online")).await;
+    }
+    peer.put_room("lobby", &[("zoe", "online"), ("marker", "online")])
+        .await;
+    for _ in 0..2 {
+        alice.next_event("presence:online").await.unwrap();
+    }
+    // Zoe moves from one connection to another: her own entry stays.
+    for (users, status) in [
+        (&[("marker", "busy")][..], "busy"),
+        (&[("marker", "away"), ("zoe", "online")], "away"),
+    ] {
+        peer.put_user("marker", Some(status)).await;
+        peer.put_room("lobby", users).await;
+        event(&alice, "presence:status", "marker").await;
+        assert_eq!(rest(&alice), Vec::<Value>::new());
+    }
+    // While no list has her, her change still reaches the room.
+    peer.put_room("lobby", &[("marker", "away")]).await;
+    peer.put_user("zoe", None).await;
+    peer.put_user("marker", None).await;
+    peer.put_room("lobby", &[]).await;
+    for _ in 0..2 {
+        alice.next_event("presence:offline").await.unwrap();
+    }
+    assert_eq!(rest(&alice), Vec::<Value>::new());
+}
