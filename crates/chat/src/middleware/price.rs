@@ -26,8 +26,8 @@ const ENTRY_BYTES: usize = 256;
 
 /// Additional tokens for a block or its end: it commits two rows, and changes who sees whose presence.
 const BLOCK: u32 = 1;
-/// Additional tokens for a `chat:moderate`. It takes the time of three sends or so: a ban commits the sanction,
-/// the end of the membership and a record of the audit log.
+/// Additional tokens for a `chat:moderate`. It takes the time of two to four sends: a ban commits the
+/// sanction, the end of the membership and a record of the audit log.
 const MODERATE: u32 = 2;
 
 /// Additional tokens for a leave by a former member. It ends nothing, but the other nodes get a message.

@@ -173,7 +173,7 @@ impl ClusterPresence {
     fn differences(&mut self, room: RoomId, before: Room, now: &mut Room, complete: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         now.users.retain(|user, _| {
-            // The list may be older than the end of the membership, or newer than a new one: the next read tells.
+            // The list may be older than the end of a membership, or newer than the next one. Read it again.
             let is_doubtful = before.users.contains_key(user) && !self.known.is_in(user, room);
             if is_doubtful {
                 self.recheck.insert(room);
@@ -272,7 +272,7 @@ impl ClusterPresence {
         self.other_lists.forget();
     }
 
-    /// Plans to read the entries of all users of whom only these tell.
+    /// Plans to read the entries of the users whose changes only these show.
     pub(super) fn plan_followed(&mut self) {
         self.work.read_users.extend(self.known.followed());
     }

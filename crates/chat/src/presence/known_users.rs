@@ -63,7 +63,8 @@ impl KnownUsers {
         was_in
     }
 
-    /// The lists' entry of the user in the room is void: nobody was told of it. Returns whether there was one.
+    /// Removes the lists' entry of the user in the room, of which no client knows. Returns whether there was
+    /// one.
     pub(super) fn forgets(&mut self, user: &str, room: RoomId) -> bool {
         let Some(known) = self.0.get_mut(user) else {
             return false;
@@ -135,8 +136,8 @@ impl KnownUsers {
         self.0.get(user).is_some_and(|known| known.is_watched)
     }
 
-    /// The users of whom only their own entries tell: clients are subscribed to them, or know them from a room
-    /// in which no list has them.
+    /// The users whose changes only their own entries show: clients are subscribed to them, or know them from
+    /// a room in which no list has them.
     pub(super) fn followed(&self) -> impl Iterator<Item = UserId> {
         let is_unlisted = |known: &Known| !known.is_here && !known.told_rooms.is_empty();
         let is_followed = move |known: &Known| known.is_watched || is_unlisted(known);
@@ -310,6 +311,17 @@ mod tests {
 
         known.enters(&"a".into(), 1);
         known.forgets("a", 1);
-        assert!(!known.is_told("a", 1), "nobody was told of a void entry");
+        assert!(!known.is_told("a", 1), "no client knows of this entry");
+    }
+
+    #[test]
+    fn a_subscription_after_a_pause_starts_with_its_answer() {
+        let mut known = KnownUsers::default();
+        known.watch("a".into(), Some(busy()));
+        known.unwatch("a");
+        known.watch("a".into(), None);
+        assert!(!known.shows("a", &busy()));
+        assert!(known.is_watched("a"));
+        assert_eq!(known.rooms_of("a").count(), 0);
     }
 }

@@ -8,8 +8,8 @@ use roomful_store::{
 
 use super::Call;
 
-/// What a [`HookedStore`](super::HookedStore) does in place of its inner store. Each hook gets the inner store
-/// as `store`, and forwards to it by default.
+/// What a [`HookedStore`](super::HookedStore) does in place of its inner store. Each hook gets the inner
+/// store as `store`, and forwards to it by default.
 #[async_trait]
 pub trait StoreHooks: Send + Sync + 'static {
     /// Runs before a call. The call fails with the error and changes nothing, if there is one.

@@ -38,7 +38,7 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(2);
 /// The number of intervals between two reads of all lists: a minute.
 const ALL_EVERY: u32 = 30;
-/// The number of intervals between two reads of the entries of users of whom only these tell.
+/// The number of intervals between two reads of the entries of users whose changes only these show.
 const FOLLOWED_EVERY: u32 = 2;
 /// How long changes gather before they are written and read.
 const GATHER: Duration = Duration::from_millis(25);
