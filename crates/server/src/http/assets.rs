@@ -464,7 +464,7 @@ mod tests {
             script.headers()["cache-control"],
             "public, max-age=31536000, immutable"
         );
-        assert!(body(get(&assets, "/", &[])).await.contains("was not built"));
+        assert!(body(get(&assets, "/", &[])).await.contains("has no chat page"));
     }
 
     #[test]
@@ -482,11 +482,11 @@ mod tests {
         let assets = Assets::new(&[], "", None, "");
         let response = get(&assets, "/", &[]);
         assert_eq!(response.status(), 200);
-        assert!(body(response).await.contains("was not built"));
+        assert!(body(response).await.contains("has no chat page"));
         assert!(
             body(get(&assets, "/console", &[]))
                 .await
-                .contains("was not built")
+                .contains("has no console")
         );
         assert_eq!(get(&assets, "/assets/none.js", &[]).status(), 404);
         assert_eq!(get(&assets, "/console/assets/none.js", &[]).status(), 404);
