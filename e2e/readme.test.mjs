@@ -17,8 +17,11 @@ function commands() {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   const block = /two commands are a cluster:\n\n```sh\n(.*?)\n```\n/s.exec(readme);
   assert.ok(block, "README has the commands of a cluster");
-  const [variables, ...terminals] = block[1].split("\n");
-  assert.match(variables, /^export /);
+  const lines = block[1].split("\n");
+  const isVariable = (line) => line.startsWith("export ");
+  const variables = lines.filter(isVariable).join("\n");
+  assert.notEqual(variables, "");
+  const terminals = lines.filter((line) => !isVariable(line));
   assert.deepEqual(
     terminals.map((line) => /^roomful serve /.test(line)),
     [true, true],
