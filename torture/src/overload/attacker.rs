@@ -131,7 +131,7 @@ async fn prepare(kind: Attack, target: &Target) -> Result<(), TortureError> {
     }
     let absent = (0..ABSENT).map(|n| format!("absent-{n}"));
     let members: Vec<_> = absent.chain([USER.to_owned()]).collect();
-    let room = json!({ "kind": "public", "members": members });
+    let room = json!({ "kind": "private", "members": members });
     api(target, "PUT", "/api/v1/rooms/absent", &room).await
 }
 
