@@ -21,6 +21,9 @@ impl<'a> NormalText<'a> {
             return Self::same(original, original.to_ascii_lowercase().into());
         }
         Self::by_segment(original, |segment, text| {
+            if let [ascii] = segment.as_bytes() {
+                return text.push(char::from(ascii.to_ascii_lowercase()));
+            }
             // Before and after: the forms of some invisible characters are letters.
             let visible = segment.chars().filter(|c| !is_ignorable(*c));
             let visible = visible.nfkd().filter(|c| !is_ignorable(*c));
@@ -35,6 +38,9 @@ impl<'a> NormalText<'a> {
             return Self::same(original, original.into());
         }
         Self::by_segment(original, |segment, text| {
+            if let [ascii] = segment.as_bytes() {
+                return text.push(char::from(*ascii));
+            }
             text.extend(segment.chars().filter(|c| !is_ignorable(*c)).nfkc());
         })
     }
