@@ -20,10 +20,7 @@ impl<'a> NormalText<'a> {
         if original.is_ascii() {
             return Self::same(original, original.to_ascii_lowercase().into());
         }
-        Self::by_segment(original, |segment, text| {
-            if let [ascii] = segment.as_bytes() {
-                return text.push(char::from(ascii.to_ascii_lowercase()));
-            }
+        Self::by_segment(original, u8::to_ascii_lowercase, |segment, text| {
             // Before and after: the forms of some invisible characters are letters.
             let visible = segment.chars().filter(|c| !is_ignorable(*c));
             let visible = visible.nfkd().filter(|c| !is_ignorable(*c));
@@ -37,10 +34,7 @@ impl<'a> NormalText<'a> {
         if original.is_ascii() {
             return Self::same(original, original.into());
         }
-        Self::by_segment(original, |segment, text| {
-            if let [ascii] = segment.as_bytes() {
-                return text.push(char::from(*ascii));
-            }
+        Self::by_segment(original, u8::clone, |segment, text| {
             text.extend(segment.chars().filter(|c| !is_ignorable(*c)).nfkc());
         })
     }
@@ -53,7 +47,12 @@ impl<'a> NormalText<'a> {
         }
     }
 
-    fn by_segment(original: &'a str, normalise: impl Fn(&str, &mut String)) -> Self {
+    /// Normalises segment by segment. Most are one ASCII character, which `ascii` normalises without a table.
+    fn by_segment(
+        original: &'a str,
+        ascii: impl Fn(&u8) -> u8,
+        normalise: impl Fn(&str, &mut String),
+    ) -> Self {
         let mut text = String::with_capacity(original.len());
         let mut segments: Vec<(usize, usize)> = Vec::with_capacity(original.len() / 2);
         let begins = original
@@ -67,7 +66,11 @@ impl<'a> NormalText<'a> {
             // Invisible characters at the beginning have no segment in the normal form.
             segments.pop_if(|(before, _)| *before == at);
             segments.push((at, begin));
-            normalise(original.get(begin..end).unwrap_or_default(), &mut text);
+            let segment = original.get(begin..end).unwrap_or_default();
+            match segment.as_bytes() {
+                [one] => text.push(char::from(ascii(one))),
+                _ => normalise(segment, &mut text),
+            }
         }
         Self {
             text: text.into(),
