@@ -9,7 +9,8 @@ import { after, afterEach, before, test } from "node:test";
 
 import { Bursts } from "./lib/bursts.mjs";
 import { leaveAll } from "./lib/people.mjs";
-import { PoweredRoomful, RoomfulOnPostgres, buildLibrary, random } from "./lib/power.mjs";
+import { PoweredRoomful, RoomfulOnPostgres, buildLibrary } from "./lib/power.mjs";
+import { random } from "./lib/random.mjs";
 
 const CUTS = Number(process.env.POWER_CUTS ?? 20);
 const SEED = Number(process.env.POWER_SEED ?? 1);

@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import { Postgres, Redis } from "./lib/backing.mjs";
 import { done, leaveAll, member, person } from "./lib/people.mjs";
 import { API_KEY, Roomful } from "./lib/process.mjs";
+import { random } from "./lib/random.mjs";
 import { until } from "./lib/waiting.mjs";
 
 const ROOM = "den";
@@ -34,15 +35,7 @@ after(async () => {
   await Promise.all([redis?.stop(), postgres?.stop()]);
 });
 
-/** Numbers from 0 to 1 that a seed determines (mulberry32). */
-function numbers(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
+const pick = (chance, list) => list[Math.floor(chance() * list.length)];
 
 /** The state that an event shows to others. */
 const shown = {
@@ -100,30 +93,31 @@ class Actor {
     return [...connect, "disconnect", "cut", "status", "status", "kick"];
   }
 
-  async connect(random) {
-    const node = nodes[Math.floor(random() * nodes.length)];
+  async connect(chance) {
+    const node = pick(chance, nodes);
     this.sockets.push(await member(node, this.user, ROOM, { reconnection: false }));
   }
 
-  async #end(random, end) {
-    const [socket] = this.sockets.splice(Math.floor(random() * this.sockets.length), 1);
+  async #end(chance, end) {
+    const socket = pick(chance, this.sockets);
+    this.sockets = this.sockets.filter((other) => other !== socket);
     const closed = new Promise((resolve) => socket.once("disconnect", resolve));
     end(socket);
     await closed;
   }
 
-  disconnect(random) {
-    return this.#end(random, (socket) => socket.disconnect());
+  disconnect(chance) {
+    return this.#end(chance, (socket) => socket.disconnect());
   }
 
   /** Ends the connection as a lost network does: without a goodbye. */
-  cut(random) {
-    return this.#end(random, (socket) => socket.io.engine.transport.ws.terminate());
+  cut(chance) {
+    return this.#end(chance, (socket) => socket.io.engine.transport.ws.terminate());
   }
 
-  async status(random) {
-    this.chosen = STATUSES[Math.floor(random() * STATUSES.length)];
-    const socket = this.sockets[Math.floor(random() * this.sockets.length)];
+  async status(chance) {
+    this.chosen = pick(chance, STATUSES);
+    const socket = pick(chance, this.sockets);
     await done(socket, "presence:set_status", { status: this.chosen });
   }
 
@@ -153,22 +147,22 @@ class Actor {
 
 test("each watcher on each node gets one event for each change", { timeout: 240_000 }, async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-  const random = numbers(seed);
+  const chance = random(seed);
   const all = await watchers();
   const actors = ACTORS.map((user) => new Actor(user));
   const walk = [];
   const context = () => `SEED=${seed}; ${walk.slice(-8).join(", ")}`;
   for (let n = 0; n < STEPS; n++) {
-    const actor = actors[Math.floor(random() * actors.length)];
+    const actor = pick(chance, actors);
     const steps = actor.steps();
-    const step = steps[Math.floor(random() * steps.length)];
+    const step = pick(chance, steps);
     walk.push(`${actor.user} ${step}`);
-    await actor[step](random);
+    await actor[step](chance);
     await actor.seen(all, context);
   }
   // Whatever was sent twice has arrived before these changes, which take the same ways.
   for (const actor of actors) {
-    if (actor.sockets.length === 0) await actor.connect(random);
+    if (actor.sockets.length === 0) await actor.connect(chance);
     await actor.seen(all, context);
     for (const chosen of ["busy", "away"]) {
       await done(actor.sockets[0], "presence:set_status", { status: chosen });
