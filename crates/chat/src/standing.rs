@@ -100,6 +100,15 @@ pub(crate) fn role_of(me: &Session, role: Role) -> Role {
     }
 }
 
+/// Whether the user moderates a room, by the token or as a member.
+pub(crate) async fn is_moderator(app: &App, me: &Session, room: RoomId) -> Result<bool, ChatError> {
+    if me.is_moderator() {
+        return Ok(true);
+    }
+    let member = app.store.member(room, &me.user).await?;
+    Ok(member.is_some_and(|member| member.role != Role::Member))
+}
+
 fn standing(role: Role, restrictions: Restrictions, now: i64) -> Standing {
     let wait = if role == Role::Member {
         restrictions.wait_ms(now)

@@ -360,6 +360,7 @@ export interface Member {
   /** The URL of the picture. */
   readonly avatar: string | null;
   readonly deliveredSeq: number;
+  readonly muted?: Muted;
   readonly name: string | null;
   readonly readSeq: number;
   readonly role: Role;
@@ -474,7 +475,7 @@ export type ModerationAction =
   | "unfreeze"
   | "delete_messages";
 
-/** A mute of the user. */
+/** A mute. */
 export interface Muted {
   readonly reason?: string;
   /** When it ends, in milliseconds since 1970. Not there if it has no end. */

@@ -110,9 +110,19 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#options = options;
     this.#cache = options.cache;
     this.#log = new RoomLog(options.userId);
-    this.#members = new RoomMembers(options, (fields) => this.patch(fields));
     this.#restrictions = new RestrictionKeeper(options, (restrictions) => this.#restricted(restrictions));
-    this.#sanctions = new SanctionList(options.serverNow, (sanctions) => this.patch({ sanctions }));
+    const sanctions = new SanctionList(options.serverNow, (known) => this.patch({ sanctions: known }));
+    this.#sanctions = sanctions;
+    this.#members = new RoomMembers(
+      options,
+      (fields) => this.patch(fields),
+      () => {
+        const answered = sanctions.asks();
+        return (members) => {
+          if (this.#moderates) answered(members);
+        };
+      },
+    );
     this.restored = this.#restore();
   }
 
@@ -376,10 +386,13 @@ export class Room extends ObservableStore<RoomSnapshot> {
 
   /** What the user may do in the room, from the server's answer or after a recovery. @internal */
   stands(state: Standing): void {
+    const moderated = this.#moderates;
     this.#restrictions.entered(state);
     this.patch({ role: state.role });
     // Members hear of no acts, so what a former moderator knows would become outdated.
-    if (state.role === "member") this.#sanctions.clear();
+    if (!this.#moderates) this.#sanctions.clear();
+    // The list shows mutes only to moderators.
+    else if (!moderated) this.membersChanged(true);
   }
 
   /** A moderator has acted, in this room or in all. @internal */
@@ -439,6 +452,11 @@ export class Room extends ObservableStore<RoomSnapshot> {
   }
 
   // ---- inside
+
+  /** False for members, and while the role is unknown. */
+  get #moderates(): boolean {
+    return (this.getSnapshot().role ?? "member") !== "member";
+  }
 
   get #online(): boolean {
     return this.#options.connection.getSnapshot().state === "online";

@@ -2,6 +2,7 @@
 
 import { Burst } from "./burst.ts";
 import type { Member } from "./contract.ts";
+import type { Member as ListedMember } from "./contract.generated.ts";
 import { MemberList } from "./members.ts";
 import type { RoomOptions } from "./room_options.ts";
 import type { RoomSnapshot } from "./room_snapshot.ts";
@@ -13,13 +14,20 @@ const PAGE = 200;
 export class RoomMembers extends MemberList {
   readonly #options: RoomOptions;
   readonly #patch: (fields: Partial<RoomSnapshot>) => void;
+  readonly #asks: () => (members: readonly ListedMember[]) => void;
   #membershipChanged = false;
   readonly #fetches = new Burst(() => void this.#fetch());
   /** Runs `publish`. */
   readonly publishes = new Burst(() => this.publish());
 
-  constructor(options: RoomOptions, patch: (fields: Partial<RoomSnapshot>) => void) {
+  /** `asks` is called before each question for members, and what it returns with the answer. */
+  constructor(
+    options: RoomOptions,
+    patch: (fields: Partial<RoomSnapshot>) => void,
+    asks: () => (members: readonly ListedMember[]) => void,
+  ) {
     super();
+    this.#asks = asks;
     this.#options = options;
     this.#patch = patch;
   }
@@ -39,6 +47,7 @@ export class RoomMembers extends MemberList {
     const { name: room, request } = this.#options;
     const fetchAll = this.#membershipChanged;
     this.#membershipChanged = false;
+    const answered = fetchAll ? this.#asks() : undefined;
     try {
       const [{ users }, page] = await Promise.all([
         request("chat:get_online_users", { room }),
@@ -47,6 +56,7 @@ export class RoomMembers extends MemberList {
       this.setOnline(users);
       if (page) this.setListed(page.members as readonly Member[], page.next !== undefined);
       this.publish();
+      if (page) answered?.(page.members);
     } catch {
       // The next change of presence fetches the list again.
       this.#membershipChanged ||= fetchAll;

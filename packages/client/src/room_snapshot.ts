@@ -38,7 +38,7 @@ export interface RoomSnapshot {
   readonly role?: Role;
   /** What moderators have ordered. */
   readonly restrictions: Restrictions;
-  /** For moderators: the mutes and bans of others by user, from acts since the user has joined the room. */
+  /** For moderators: the mutes of listed members, and mutes and bans from acts since they joined, by user. */
   readonly sanctions: ReadonlyMap<string, KnownSanctions>;
   /** Ids of other users who are typing. */
   readonly typing: readonly string[];

@@ -10,7 +10,7 @@ use super::{
     laws::LawReport,
     log::{LoggedChange, MessageView, PageBounds},
     shapes,
-    standing::{RoleName, Standing},
+    standing::{Muted, RoleName, Standing},
 };
 use crate::{
     error::ChatError,
@@ -297,6 +297,9 @@ pub(crate) struct MemberView<'a> {
     pub(crate) read_seq: u64,
     pub(crate) delivered_seq: u64,
     pub(crate) status: super::presence::Status,
+    /// The member's mute in this room, for moderators only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) muted: Option<Muted>,
 }
 
 /// The id of a message, unique for good: a room gets a new epoch whenever its numbering restarts.

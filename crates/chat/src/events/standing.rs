@@ -55,7 +55,7 @@ impl From<Role> for RoleName {
     }
 }
 
-/// A mute of the user.
+/// A mute.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Muted {
     /// When it ends, in milliseconds since 1970. Not there if it has no end.

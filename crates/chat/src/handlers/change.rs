@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomful_store::{AuditRecord, Entry, EntryKind, Recorded, Role};
+use roomful_store::{AuditRecord, Entry, EntryKind, Recorded};
 use serde_json::json;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     reply::Reply,
     room::Room,
     room_manager::RoomRef,
+    standing::is_moderator,
     types::{Change, Draft},
 };
 
@@ -169,17 +170,9 @@ async fn changeable(
         return Err(NO_MESSAGE);
     }
     // A retry may name a message that its first attempt deleted. The store recognises the retry.
-    if message.user_id == *context.me.user || is_moderator(context, room).await? {
+    let Context { app, me, .. } = context;
+    if message.user_id == *me.user || is_moderator(app, me, room.id).await? {
         return Ok(Some(message));
     }
     Err(ChatError::NotYours(why))
-}
-
-async fn is_moderator(context: &Context, room: &Room) -> Result<bool, ChatError> {
-    let Context { app, me, .. } = context;
-    if me.is_moderator() {
-        return Ok(true);
-    }
-    let member = app.store.member(room.id, &me.user).await?;
-    Ok(member.is_some_and(|member| member.role != Role::Member))
 }

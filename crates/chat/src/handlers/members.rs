@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use roomful_store::Member;
+use roomful_store::{Member, RoomId, Sanction};
 
 use crate::{
     app::Context,
@@ -10,10 +10,12 @@ use crate::{
     events::{
         chat::{GetMembers, MemberView, MembersPage},
         presence::Status,
+        standing::Muted,
     },
     middleware::price,
     profiles::FoundProfiles,
     reply::Reply,
+    standing::is_moderator,
 };
 
 /// The size of a listed member without id and name, in bytes.
@@ -25,6 +27,8 @@ struct Found {
     more: bool,
     profiles: FoundProfiles,
     statuses: HashMap<String, Status>,
+    /// Empty for users who do not moderate the room.
+    mutes: HashMap<String, Sanction>,
 }
 
 /// `chat:get_members`: a page of members in the byte order of their ids.
@@ -63,6 +67,7 @@ async fn look_up(context: &Context, ask: &GetMembers) -> Result<Found, ChatError
     members.truncate(limit);
     let ids: Vec<_> = members.iter().map(|member| member.user_id.clone()).collect();
     let profiles = app.profiles.of(ids.iter().map(String::as_str)).await?;
+    let mutes = mutes(context, room.id, &ids).await?;
     let states = app.presence.states(ids, Some(&me.user)).await?;
     Ok(Found {
         members,
@@ -72,7 +77,23 @@ async fn look_up(context: &Context, ask: &GetMembers) -> Result<Found, ChatError
             .into_iter()
             .map(|state| (state.user_id, state.status))
             .collect(),
+        mutes,
     })
+}
+
+/// The mutes of these members, if the user who asks moderates the room.
+async fn mutes(
+    context: &Context,
+    room: RoomId,
+    members: &[String],
+) -> Result<HashMap<String, Sanction>, ChatError> {
+    let Context { app, me, .. } = context;
+    if !is_moderator(app, me, room).await? {
+        return Ok(HashMap::new());
+    }
+    let mutes = app.store.mutes_among(room, members, app.clock.now_ms()).await?;
+    let by_user = mutes.into_iter().map(|mute| (mute.user_id.clone(), mute));
+    Ok(by_user.collect())
 }
 
 fn view<'a>(member: &'a Member, found: &'a Found) -> MemberView<'a> {
@@ -89,5 +110,9 @@ fn view<'a>(member: &'a Member, found: &'a Found) -> MemberView<'a> {
             .get(&member.user_id)
             .copied()
             .unwrap_or(Status::Offline),
+        muted: found.mutes.get(&member.user_id).map(|mute| Muted {
+            until: mute.until,
+            reason: mute.reason.clone(),
+        }),
     }
 }

@@ -525,6 +525,29 @@ async fn a_client_learns_its_standing_when_it_joins_and_when_it_syncs() {
 }
 
 #[tokio::test]
+async fn moderators_see_mutes_in_the_list_of_members_and_others_do_not() {
+    let (server, [_, mona, ann, _]) = lobby().await;
+    let until = START + 20_000;
+    let mute = json!({ "userId": "ann", "until": until, "reason": "spam" });
+    ok(moderate(&mona, "mute", mute).await);
+    let mutes = async |client: &SioClient| {
+        let page = ok(client.call("chat:get_members", &json!("lobby")).await);
+        let muted = |member: &Value| {
+            member["muted"]
+                .is_object()
+                .then(|| (member["userId"].clone(), member["muted"].clone()))
+        };
+        let members = page["members"].as_array().unwrap().clone();
+        members.iter().filter_map(muted).collect::<Vec<_>>()
+    };
+    let anns = json!({ "until": until, "reason": "spam" });
+    assert_eq!(mutes(&mona).await, [(json!("ann"), anns)]);
+    assert_eq!(mutes(&ann).await, []);
+    server.clock.advance(20_000);
+    assert_eq!(mutes(&mona).await, []);
+}
+
+#[tokio::test]
 async fn strangers_hear_nothing_of_acts_against_them() {
     let (server, [_, mona, ann, _]) = lobby().await;
     let stranger = server.connect("stan").await;

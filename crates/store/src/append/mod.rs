@@ -27,7 +27,7 @@ pub(crate) use self::{
     dedup::{DedupKey, DedupRecord, RECORDED, RecordedText, fingerprint, is_erased},
     guards::{Ends, Guards, RoomGuard, authors, members, mentions},
     moderation::{
-        ALL_SANCTIONS_OF, BLOCKS, FORGET_SANCTIONS, MAY_ENTER, MESSAGES_OF, MODERATORS, SANCTIONS,
+        ALL_SANCTIONS_OF, BLOCKS, FORGET_SANCTIONS, MAY_ENTER, MESSAGES_OF, MODERATORS, MUTES, SANCTIONS,
         SANCTIONS_OF, room_deleted, statements,
     },
     mutations::{

@@ -23,6 +23,9 @@ pub(crate) const ALL_SANCTIONS_OF: &str =
 /// A page of the sanctions of a room and kind that hold at a time, with the same columns.
 pub(crate) const SANCTIONS: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
     WHERE room_id = $1 AND kind = $2 AND user_id > $3 AND until > $4 ORDER BY user_id LIMIT $5";
+/// The mutes of a room that hold at a time, with the same columns. A condition on the users follows.
+pub(crate) const MUTES: &str = "SELECT room_id, user_id, kind, until, reason, actor, at FROM sanctions
+    WHERE room_id = $1 AND kind = 1 AND until > $2";
 /// The users whom a user has blocked.
 pub(crate) const BLOCKS: &str = "SELECT blocked_id, at FROM blocks WHERE user_id = $1 ORDER BY blocked_id";
 /// Deletes the sanctions that ended before a time.

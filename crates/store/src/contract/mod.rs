@@ -180,6 +180,7 @@ macro_rules! store_contract {
             moderation::a_sanction_ends_by_itself,
             moderation::a_room_may_be_frozen_or_in_slow_mode,
             moderation::a_user_learns_what_restrains_them,
+            moderation::mutes_of_a_room_are_found_by_users,
             moderation::sanctions_are_listed_by_user_and_survive_a_restart,
             moderation::nothing_of_a_banned_user_follows_the_ban,
             moderation::entries_of_former_members_are_refused,

@@ -245,6 +245,30 @@ pub async fn a_user_learns_what_restrains_them(harness: &dyn Harness) -> Outcome
     Ok(())
 }
 
+pub async fn mutes_of_a_room_are_found_by_users(harness: &dyn Harness) -> Outcome {
+    let store = harness.open(Options::default());
+    let [lobby, other] = [room(&*store, "lobby").await?.id, room(&*store, "other").await?.id];
+    let ann = sanction(Some(lobby), "ann", SanctionKind::Mute, Some(2_000));
+    let bob = sanction(Some(lobby), "bob", SanctionKind::Mute, None);
+    for sanction in [
+        ann.clone(),
+        bob.clone(),
+        sanction(Some(lobby), "cat", SanctionKind::Mute, Some(1_000)),
+        sanction(Some(lobby), "dan", SanctionKind::Ban, None),
+        sanction(Some(other), "eve", SanctionKind::Mute, None),
+        sanction(None, "fay", SanctionKind::Mute, None),
+        sanction(Some(lobby), "gus", SanctionKind::Mute, None),
+    ] {
+        impose(&*store, sanction).await?;
+    }
+    let users = ["ann", "bob", "cat", "dan", "eve", "fay", "zoe"].map(str::to_owned);
+    let mut found = store.mutes_among(lobby, &users, 1_000).await?;
+    found.sort_by(|a, b| a.user_id.cmp(&b.user_id));
+    assert_eq!(found, [ann, bob]);
+    assert_eq!(store.mutes_among(lobby, &[], 1_000).await?, []);
+    Ok(())
+}
+
 pub async fn sanctions_are_listed_by_user_and_survive_a_restart(harness: &dyn Harness) -> Outcome {
     let store = harness.open(Options::default());
     let lobby = room(&*store, "lobby").await?.id;

@@ -14,7 +14,7 @@ use crate::{
     AppendResult, Block, ModerationAct, Mute, NewEntry, Restrictions, Role, RoomId, RoomRules, Sanction,
     SanctionPage, StoreError,
     append::{
-        ALL_SANCTIONS_OF, BLOCKS, Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, RoomGuard,
+        ALL_SANCTIONS_OF, BLOCKS, Ends, FORGET_SANCTIONS, Guards, MESSAGES_OF, MODERATORS, MUTES, RoomGuard,
         SANCTIONS, SANCTIONS_OF, authors, mentions,
     },
     moderation::{end_of, room_of, scope},
@@ -299,6 +299,19 @@ impl Moderation for PostgresStore {
 
     async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError> {
         self.checked(self::page(&self.conn().await?, &page).await)
+    }
+
+    async fn mutes_among(
+        &self,
+        room: RoomId,
+        users: &[String],
+        now: i64,
+    ) -> Result<Vec<Sanction>, StoreError> {
+        let sql = format!("{MUTES} AND user_id = ANY($3)");
+        let users: Vec<_> = users.iter().map(|user| text(user)).collect();
+        let conn = self.conn().await?;
+        let rows = self.checked(conn.rows(&sql, &[&room, &now, &users]).await)?;
+        self.checked(rows.iter().map(sanction).collect())
     }
 
     async fn restrictions(

@@ -1,7 +1,7 @@
 //! Sanctions, blocks and rules of rooms in SQLite.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
     SqliteStore,
@@ -15,7 +15,9 @@ use super::{
 use crate::{
     AppendResult, Block, ModerationAct, Mute, NewEntry, Restrictions, RoomId, RoomRules, Sanction,
     SanctionPage, StoreError,
-    append::{ALL_SANCTIONS_OF, BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, SANCTIONS, SANCTIONS_OF},
+    append::{
+        ALL_SANCTIONS_OF, BLOCKS, FORGET_SANCTIONS, MESSAGES_OF, MODERATORS, MUTES, SANCTIONS, SANCTIONS_OF,
+    },
     moderation::{end_of, room_of, scope},
     store::Moderation,
 };
@@ -127,6 +129,25 @@ impl Moderation for SqliteStore {
             conn.prepare_cached(SANCTIONS)?
                 .query_map(params, sanction)?
                 .collect()
+        })
+        .await
+    }
+
+    async fn mutes_among(
+        &self,
+        room: RoomId,
+        users: &[String],
+        now: i64,
+    ) -> Result<Vec<Sanction>, StoreError> {
+        let sql = format!("{MUTES} AND user_id = $3");
+        let users = users.to_vec();
+        self.read(move |conn| {
+            let mut find = conn.prepare_cached(&sql)?;
+            let mut mutes = Vec::new();
+            for user in users {
+                mutes.extend(find.query_row(params![room, now, user], sanction).optional()?);
+            }
+            Ok(mutes)
         })
         .await
     }

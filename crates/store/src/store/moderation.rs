@@ -31,6 +31,14 @@ pub trait Moderation: Send + Sync {
     /// A page of sanctions, by user.
     async fn sanctions(&self, page: SanctionPage) -> Result<Vec<Sanction>, StoreError>;
 
+    /// The mutes of these users for the room that hold at the time `now`, in no particular order.
+    async fn mutes_among(
+        &self,
+        room: RoomId,
+        users: &[String],
+        now: i64,
+    ) -> Result<Vec<Sanction>, StoreError>;
+
     /// What restrains a user from writing into each of these rooms at the time `now`, in their order.
     async fn restrictions(
         &self,

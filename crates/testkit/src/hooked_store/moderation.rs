@@ -31,6 +31,15 @@ impl<H: StoreHooks> Moderation for HookedStore<H> {
         self.inner.sanctions(page).await
     }
 
+    async fn mutes_among(
+        &self,
+        room: RoomId,
+        users: &[String],
+        now: i64,
+    ) -> Result<Vec<Sanction>, StoreError> {
+        self.inner.mutes_among(room, users, now).await
+    }
+
     async fn restrictions(
         &self,
         rooms: &[RoomId],
