@@ -7,7 +7,10 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::yield_now,
     time::timeout,
 };
 use tower::ServiceExt;
@@ -33,6 +37,10 @@ use crate::{
     reserve::ReservedConnection,
     transfer_deadline::{Pace, TimedBody},
 };
+
+/// After this many connections in a row, the accept loop lets other tasks run. A crowd of new connections
+/// would delay those that are there.
+const ACCEPTED_IN_A_ROW: u32 = 16;
 
 /// Limits of HTTP connections and requests.
 #[derive(Debug, Clone)]
@@ -123,7 +131,12 @@ pub async fn serve(
     let acceptor = Arc::new(Acceptor::new(router, limits));
     tokio::pin!(shutdown);
     let socket: &TcpListener = listener.borrow();
+    let mut accepts: u32 = 0;
     loop {
+        accepts = accepts.wrapping_add(1);
+        if accepts.is_multiple_of(ACCEPTED_IN_A_ROW) {
+            yield_now().await;
+        }
         tokio::select! {
             () = &mut shutdown => break,
             accepted = socket.accept() => match accepted {
@@ -240,12 +253,19 @@ impl Acceptor {
             None => self.router.clone(),
         };
         let asking = reserve.clone();
+        let asked = AtomicBool::new(false);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let router = router.clone();
             if let Some(connection) = &asking {
                 connection.asked();
             }
+            let is_first = !asked.swap(true, Ordering::Relaxed);
             async move {
+                // A client may write many requests at once, of which hyper handles 16 in a row. Other
+                // connections take turns with each of them.
+                if !is_first {
+                    yield_now().await;
+                }
                 if !has_one_host(&request) {
                     return Ok(bad_host());
                 }

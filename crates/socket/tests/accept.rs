@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a failure in a helper fails the test
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::Body,
+    extract::Path,
     routing::{get, post},
 };
 use bytes::Bytes;
@@ -262,4 +267,53 @@ async fn a_request_needs_exactly_one_host() {
             .unwrap();
         assert_eq!(client.answer().await.unwrap().status, status, "{head:?}");
     }
+}
+
+#[tokio::test]
+async fn requests_that_one_client_writes_at_once_take_turns_with_those_of_others() {
+    const MANY: usize = 50;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let router = {
+        let order = Arc::clone(&order);
+        Router::new().route(
+            "/{client}",
+            get(async move |Path(client): Path<String>| order.lock().unwrap().push(client)),
+        )
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(
+        listener,
+        router,
+        HttpLimits::default(),
+        std::future::pending(),
+    ));
+    let mut clients = Vec::new();
+    for name in ["greedy", "modest"] {
+        let mut client = HttpClient::connect(address).await.unwrap();
+        assert_eq!(
+            client
+                .request("GET", &format!("/{name}"), &[], b"")
+                .await
+                .unwrap()
+                .status,
+            200
+        );
+        clients.push(client);
+    }
+    order.lock().unwrap().clear();
+    // The server's tasks run on this thread, so they find both clients' requests.
+    let request = "GET /greedy HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    clients[0]
+        .send_raw(request.repeat(MANY).as_bytes())
+        .await
+        .unwrap();
+    clients[1].send("GET", "/modest", &[], b"").await.unwrap();
+    assert_eq!(clients[1].answer().await.unwrap().status, 200);
+    for _ in 0..MANY {
+        assert_eq!(clients[0].answer().await.unwrap().status, 200);
+    }
+    let order = order.lock().unwrap();
+    let turn = order.iter().position(|client| client == "modest").unwrap();
+    assert!(turn <= 2, "{turn} requests of the other client came first");
 }
