@@ -5,6 +5,7 @@ use std::sync::Arc;
 use roomful_socket::{ArgError, Event, Reason, Socket};
 use roomful_store::Caller;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::{
     app::{App, Context},
@@ -19,6 +20,9 @@ use crate::{
     reply::{Reply, emit_error},
     session::Session,
 };
+
+/// After this many refusals in a row, a connection pauses.
+const REFUSALS_BEFORE_PAUSE: u32 = 10;
 
 /// Handles one event of a client, from its raw form to its ack.
 pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
@@ -35,7 +39,7 @@ pub(crate) async fn handle(app: Arc<App>, socket: Socket, mut event: Event) {
         Err(error) => {
             let error = context.with_retry_slot(error);
             reply.fail(&error);
-            return context.close_if_abusive(&error);
+            return context.slow_down(&error).await;
         }
     };
     if !matches!(command, Command::Send(_)) {
@@ -195,15 +199,22 @@ impl Context {
         }
     }
 
-    /// Closes a connection that keeps sending despite `rate_limited` errors.
-    fn close_if_abusive(&self, error: &ChatError) {
+    /// Delays the next event of a connection that keeps sending despite `rate_limited` errors, since refusals
+    /// cost time, too. Closes it in the end.
+    async fn slow_down(&self, error: &ChatError) {
         let ChatError::RateLimited { .. } = error else {
             return;
         };
-        if self.me.refused() >= self.app.config.rates.refusals_before_close {
+        let rates = &self.app.config.rates;
+        let refused = self.me.refused();
+        if refused >= rates.refusals_before_close {
             connection_log::kicked(&self.app, &self.me, &self.socket);
             emit_error(&self.socket, error.body(), None);
             self.socket.close(Reason::ForcedClose);
+        } else if refused >= REFUSALS_BEFORE_PAUSE && !rates.refusal_pause.is_zero() && self.socket.is_open()
+        {
+            self.app.metrics.refusal_pauses.increment(1);
+            sleep(rates.refusal_pause).await;
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Metrics {
     pub(crate) reports: Counter,
     /// Blocks, and ends of blocks.
     pub(crate) blocks: [Counter; 2],
+    /// Refusals after which a connection paused.
+    pub(crate) refusal_pauses: Counter,
     /// Committed entries that the store failed to read.
     pub(crate) unreadable: Counter,
     /// Clients that wait for a permit to resume.
@@ -74,6 +76,7 @@ impl Metrics {
             reports_over_quota: counter!("roomful_quota_exceeded_total", "quota" => "reports"),
             reports: counter!("roomful_reports_total"),
             blocks: ["block", "unblock"].map(|action| counter!("roomful_blocks_total", "action" => action)),
+            refusal_pauses: counter!("roomful_refusal_pauses_total"),
             unreadable: counter!("roomful_unreadable_entries_total"),
             sessions_waiting: gauge!("roomful_sessions_waiting"),
             resumed: counter!("roomful_sessions_resumed_total", "outcome" => "recovered", "cause" => ""),

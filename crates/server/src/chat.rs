@@ -118,6 +118,7 @@ fn rates(config: &Config) -> RateLimits {
         } else {
             limits.close_after_refused
         },
+        refusal_pause: limits.refusal_pause.0,
         tracked: limits.tracked,
     }
 }

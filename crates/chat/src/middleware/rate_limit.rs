@@ -70,6 +70,8 @@ pub struct RateLimits {
     pub connections_per_user: u32,
     /// After this many refused events in a row the server closes the connection.
     pub refusals_before_close: u32,
+    /// The wait before the next event of a connection that has had several events refused in a row.
+    pub refusal_pause: Duration,
     /// How many users, and how many addresses, have their own bucket at a time.
     pub tracked: usize,
 }
@@ -85,6 +87,7 @@ impl Default for RateLimits {
             moderation: Rate::new(1, 200),
             connections_per_user: 100,
             refusals_before_close: 200,
+            refusal_pause: Duration::from_millis(5),
             tracked: 100_000,
         }
     }

@@ -1,5 +1,7 @@
 //! Rate limits and bounds.
 
+use std::time::Duration;
+
 use roomful_chat::{Rate, admin::Post};
 use roomful_store::{Options, Quotas};
 use roomful_testkit::{Error, PATIENCE};
@@ -58,6 +60,24 @@ async fn a_client_that_ignores_rate_limits_is_disconnected() {
     let errors = client.drain("error");
     assert!(errors.iter().all(|error| error["code"] == "rate_limited"));
     assert_eq!(errors.len(), 6, "one for each event and one for the close");
+}
+
+#[tokio::test]
+async fn a_connection_pauses_after_ten_refusals_in_a_row() {
+    let server = Server::with(|config| {
+        config.rates.connection = Rate::new(1, 1);
+        config.rates.refusal_pause = Duration::from_hours(1);
+    })
+    .await;
+    let greedy = server.connect("greedy").await;
+    let other = server.connect("other").await;
+    ok(greedy.call("chat:inbox", &json!({})).await);
+    for _ in 0..10 {
+        failed(greedy.call("chat:inbox", &json!({})).await, "rate_limited");
+    }
+    greedy.emit("chat:inbox", &json!({})).await.unwrap();
+    ok(other.call("chat:inbox", &json!({})).await);
+    assert!(greedy.drain("error").is_empty(), "the eleventh waits");
 }
 
 #[tokio::test]

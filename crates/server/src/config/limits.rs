@@ -29,6 +29,7 @@ pub(crate) struct Limits {
     pub(crate) events_burst_per_ip: u32,
     pub(crate) tracked: usize,
     pub(crate) close_after_refused: u32,
+    pub(crate) refusal_pause: Span,
     pub(crate) text: Size,
     pub(crate) metadata: Size,
     pub(crate) client_id: usize,
@@ -96,6 +97,11 @@ impl Limits {
             "limits.close_after_refused",
             self.close_after_refused,
             0..=1_000_000,
+        )?;
+        within(
+            "limits.refusal_pause",
+            self.refusal_pause,
+            Span(Duration::ZERO)..=Span(Duration::from_secs(1)),
         )?;
         within("limits.text", self.text, Size(1)..=Size(16 << 20))?;
         within("limits.metadata", self.metadata, Size(2)..=Size(1 << 20))?;

@@ -209,6 +209,10 @@ fn describe() {
         "Clients that wait for the recovery of their session."
     );
     describe_counter!(
+        "roomful_refusal_pauses_total",
+        "Events refused by a rate limit after which the connection's next event had to wait."
+    );
+    describe_counter!(
         "roomful_unreadable_entries_total",
         "Committed entries that the store failed to read back."
     );
