@@ -2,11 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a failure in a helper fails the test
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,6 +11,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
+use parking_lot::Mutex;
 use roomful_socket::{HttpLimits, WebSocketServer, serve};
 use roomful_testkit::{
     PATIENCE,
@@ -277,7 +274,7 @@ async fn requests_that_one_client_writes_at_once_take_turns_with_those_of_others
         let order = Arc::clone(&order);
         Router::new().route(
             "/{client}",
-            get(async move |Path(client): Path<String>| order.lock().unwrap().push(client)),
+            get(async move |Path(client): Path<String>| order.lock().push(client)),
         )
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -301,7 +298,7 @@ async fn requests_that_one_client_writes_at_once_take_turns_with_those_of_others
         );
         clients.push(client);
     }
-    order.lock().unwrap().clear();
+    order.lock().clear();
     // The server's tasks run on this thread, so they find both clients' requests.
     let request = "GET /greedy HTTP/1.1\r\nHost: localhost\r\n\r\n";
     clients[0]
@@ -313,7 +310,7 @@ async fn requests_that_one_client_writes_at_once_take_turns_with_those_of_others
     for _ in 0..MANY {
         assert_eq!(clients[0].answer().await.unwrap().status, 200);
     }
-    let order = order.lock().unwrap();
+    let order = order.lock();
     let turn = order.iter().position(|client| client == "modest").unwrap();
     assert!(turn <= 2, "{turn} requests of the other client came first");
 }
