@@ -111,13 +111,12 @@ export class Room extends ObservableStore<RoomSnapshot> {
     this.#cache = options.cache;
     this.#log = new RoomLog(options.userId);
     this.#restrictions = new RestrictionKeeper(options, (restrictions) => this.#restricted(restrictions));
-    const sanctions = new SanctionList(options.serverNow, (known) => this.patch({ sanctions: known }));
-    this.#sanctions = sanctions;
+    this.#sanctions = new SanctionList(options.serverNow, (sanctions) => this.patch({ sanctions }));
     this.#members = new RoomMembers(
       options,
       (fields) => this.patch(fields),
       () => {
-        const answered = sanctions.asks();
+        const answered = this.#sanctions.asks();
         return (members) => {
           if (this.#moderates) answered(members);
         };
