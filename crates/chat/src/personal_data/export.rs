@@ -9,7 +9,11 @@ use roomful_store::{ExportPart, ExportRow, ExportValue, RoomId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{app::App, error::ChatError, types::UserId};
+use crate::{
+    app::App,
+    error::ChatError,
+    types::{UserId, compact},
+};
 
 /// Rows read at a time.
 const PAGE: u32 = 100;
@@ -76,7 +80,7 @@ impl Export {
     }
 }
 
-/// A value of an export. JSON of the app keeps its form.
+/// A value of an export. JSON of the app keeps its form, without line breaks.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Value {
@@ -97,7 +101,7 @@ fn line(part: ExportPart, room: Option<&str>, row: ExportRow) -> BTreeMap<String
             ExportValue::Int(number) => Value::Int(number),
             ExportValue::Text(text) if JSON_COLUMNS.contains(&name.as_str()) => {
                 match serde_json::from_str(&text) {
-                    Ok(json) => Value::Json(json),
+                    Ok(json) => Value::Json(compact(json)),
                     Err(_) => Value::Text(text),
                 }
             }

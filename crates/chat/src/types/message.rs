@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+
+use super::compact;
 
 /// The largest seq in a payload: JavaScript's largest exact integer.
 pub const MAX_SEQ: u64 = (1 << 53) - 1;
@@ -30,8 +32,9 @@ pub struct Draft {
     pub metadata: Option<Metadata>,
 }
 
-/// The app's own fields of a message: a JSON object, kept exactly as its author wrote it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The app's own fields of a message: a JSON object, kept as its author wrote it but for the white space
+/// between its parts.
+#[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct Metadata(Box<RawValue>);
 
@@ -42,7 +45,7 @@ impl Metadata {
 
     /// Takes a JSON value, if it follows [`Metadata::RULE`].
     pub fn new(json: Box<RawValue>) -> Option<Self> {
-        Some(Self(json)).filter(Self::is_valid)
+        Some(Self(compact(json))).filter(Self::is_valid)
     }
 
     /// Whether it follows [`Metadata::RULE`]. Values from a request body or the store may break the rule.
@@ -62,6 +65,12 @@ impl Metadata {
     /// False: an object has at least its braces.
     pub fn is_empty(&self) -> bool {
         false
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::deserialize(deserializer).map(|json| Self(compact(json)))
     }
 }
 
@@ -138,6 +147,20 @@ mod tests {
             assert_eq!(body, format!(r#"{{"text":"hi","metadata":{metadata}}}"#));
             assert_eq!(serde_json::from_str::<Draft>(&body).unwrap(), draft);
         }
+    }
+
+    #[test]
+    fn white_space_between_parts_of_metadata_makes_no_difference() {
+        let spaced = "{ \"a\":\n[1, 2],\r\n\t\"b c\": \"d e\" }";
+        let compact = r#"{"a":[1,2],"b c":"d e"}"#;
+        let new = |json: &str| Metadata::new(serde_json::from_str(json).unwrap()).unwrap();
+        assert_eq!(new(spaced), new(compact));
+        assert_eq!(new(spaced).len(), compact.len());
+        let body = format!(r#"{{"text":"hi","metadata":{spaced}}}"#);
+        assert_eq!(
+            serde_json::from_str::<Draft>(&body).unwrap().metadata,
+            Some(new(compact))
+        );
     }
 
     #[test]

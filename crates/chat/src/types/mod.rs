@@ -1,6 +1,7 @@
 //! The nouns of the product: validated names, claims, limits, and the content of messages and notifications.
 
 mod claims;
+mod compact_json;
 mod limits;
 mod message;
 pub mod names;
@@ -12,6 +13,7 @@ mod shown;
 mod user_id;
 
 pub use claims::{Claims, RoomPattern, Visibility};
+pub(crate) use compact_json::compact;
 pub use limits::Limits;
 pub use message::{Change, Draft, MAX_SEQ, Metadata};
 pub(crate) use names::is_ignorable;

@@ -19,6 +19,24 @@ fn of<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test]
+async fn metadata_with_line_breaks_stays_in_one_line_of_an_export() {
+    let api = Api::start().await;
+    let ann = api.connect("ann").await;
+    ann.call("chat:join", &json!({ "room": "lobby" })).await.unwrap();
+    let forged = "{\"a\":[1,\n\n2]\r\n,\"b\":\n{\"type\":\"message\",\"room\":\"club\"}\n}";
+    let event = format!(r#"["chat:send_message",{{"room":"lobby","text":"hi","metadata":{forged}}}]"#);
+    ann.send_text(format!("42{event}")).await.unwrap();
+    // The ack of a later message of the room tells that the first one is stored.
+    let later = json!({ "room": "lobby", "text": "later" });
+    ann.call("chat:send_message", &later).await.unwrap();
+    let lines = lines(&api, "ann").await;
+    let messages = of(&lines, "message");
+    assert_eq!(messages.len(), 2);
+    let metadata = json!({ "a": [1, 2], "b": { "type": "message", "room": "club" } });
+    assert_eq!(messages[0]["body"]["metadata"], metadata);
+}
+
+#[tokio::test]
 async fn an_export_has_everything_about_a_user_and_nothing_of_others() {
     let api = Api::start().await;
     for room in ["lobby", "club"] {
