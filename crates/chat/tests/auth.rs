@@ -258,6 +258,33 @@ fn each_invalid_token_is_refused_with_its_reason() {
     }
 }
 
+/// A token with these bytes as claims, signed as it should be.
+fn signed(claims: &str) -> String {
+    let header = base64url(br#"{"alg":"HS256"}"#);
+    let message = format!("{header}.{}", base64url(claims.as_bytes()));
+    let key = EncodingKey::from_secret(SECRET);
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[test]
+fn a_signed_token_with_unreadable_claims_is_not_taken_for_a_forged_one() {
+    let keys = KeyTable::hs256(SECRET).unwrap();
+    let reason = |token: &str| keys.verify(token, NOW * 1000, TIMES).unwrap_err().to_string();
+    for claims in [
+        r#"{"sub":"alice","sub":"root","exp":1800000060}"#,
+        r#"{"sub":["alice"],"exp":1e400}"#,
+        r#"{"sub":"\ud800","exp":1800000060}"#,
+        r#"["alice"]"#,
+        "",
+    ] {
+        let told = reason(&signed(claims));
+        assert!(told.contains("claims must be a JSON object"), "{claims}: {told}");
+    }
+    let forged = hs(OTHER, &json!(["alice"]));
+    assert!(reason(&forged).contains("no key of this server has signed"));
+}
+
 #[test]
 fn each_algorithm_verifies_only_its_own_signatures() {
     let signers = [

@@ -268,9 +268,10 @@ impl KeyTable {
             }));
         }
         let keys = Arc::clone(&self.keys.read());
-        candidates(&keys, header.kid.as_deref())
+        let fitting = candidates(&keys, header.kid.as_deref())
             .filter(|key| key.algorithm.jwt() == header.alg)
-            .find_map(|key| verify_with(header.alg, &key.key, token))
+            .map(|key| &key.key);
+        verify_with(header.alg, fitting, token)?
             .map(|claims| Signed::Claims(claims, None))
             .ok_or(ChatError::Unauthorized(match named {
                 Some(_) => {

@@ -171,10 +171,7 @@ impl Issuer {
         }
         let keys = self.keys.cached();
         let kid = header.kid.as_deref();
-        let claims = keys
-            .candidates(kid, header.alg)
-            .find_map(|key| verify_with(header.alg, key, token));
-        match claims {
+        match verify_with(header.alg, keys.candidates(kid, header.alg), token)? {
             Some(claims) => self.check(&claims).map(|()| Some(claims)),
             // Without a kid, the right key may be a new one.
             None if kid.is_none() || !keys.has(kid) => Ok(None),
