@@ -6,14 +6,7 @@ use std::ops::Range;
 
 use libfuzzer_sys::fuzz_target;
 use regex::RegexBuilder;
-
-#[path = "../../crates/chat/src/content_rules/normal_text.rs"]
-mod normal_text;
-#[path = "../../crates/chat/src/content_rules/words.rs"]
-mod words;
-
-use normal_text::{NormalText, mask};
-use words::Words;
+use roomful_chat::fuzzing::{WordList, find_pattern_in, mask};
 
 const PATTERN_BYTES: usize = 1 << 16;
 
@@ -38,10 +31,6 @@ fn check_mask(text: &str, ranges: Vec<Range<usize>>) -> String {
     masked
 }
 
-fn find(words: &Words, text: &str) -> Vec<Range<usize>> {
-    words.find(&NormalText::for_words(text)).collect()
-}
-
 /// The obvious search for one word of ASCII letters and digits in an ASCII text.
 fn plainly_contains(text: &str, word: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || c == '_';
@@ -50,8 +39,8 @@ fn plainly_contains(text: &str, word: &str) -> bool {
 }
 
 fn check_words(lines: &str, text: &str) {
-    let Ok(words) = Words::new(lines) else { return };
-    let found = find(&words, text);
+    let Some(words) = WordList::new(lines) else { return };
+    let found = words.find(text);
     check_ranges(text, &found);
     let word = lines.trim();
     let is_plain = !word.is_empty() && word.len() <= 256 && word.chars().all(|c| c.is_ascii_alphanumeric());
@@ -60,7 +49,7 @@ fn check_words(lines: &str, text: &str) {
     }
     let masked = check_mask(text, found);
     if !lines.contains('*') {
-        assert!(find(&words, &masked).is_empty(), "{masked:?}");
+        assert!(words.find(&masked).is_empty(), "{masked:?}");
     }
 }
 
@@ -68,9 +57,7 @@ fn check_pattern(pattern: &str, text: &str) {
     let Ok(regex) = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).build() else {
         return;
     };
-    let normal = NormalText::for_patterns(text);
-    let found = regex.find_iter(normal.as_str()).filter(|found| !found.is_empty());
-    let found: Vec<_> = found.map(|found| normal.covering_segments(found.range())).collect();
+    let found = find_pattern_in(&regex, text);
     check_ranges(text, &found);
     check_mask(text, found);
 }

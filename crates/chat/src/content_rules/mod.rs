@@ -1,9 +1,9 @@
 //! Rules on the texts of messages: lists of words and patterns that refuse, mask or flag a message.
 
-mod normal_text;
-mod words;
+pub(crate) mod normal_text;
+pub(crate) mod words;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use parking_lot::RwLock;
 use regex::{Regex, RegexBuilder};
@@ -94,7 +94,7 @@ struct Forms<'a> {
 
 impl Forms<'_> {
     /// The matched bytes of the text: the first match, or all of them.
-    fn matches(&mut self, matcher: &Matcher, all: bool) -> Vec<std::ops::Range<usize>> {
+    fn matches(&mut self, matcher: &Matcher, all: bool) -> Vec<Range<usize>> {
         let most = if all { usize::MAX } else { 1 };
         match matcher {
             Matcher::Words(words) => {
@@ -105,14 +105,21 @@ impl Forms<'_> {
                 let text = self
                     .pattern
                     .get_or_insert_with(|| NormalText::for_patterns(self.text));
-                let found = regex.find_iter(text.as_str()).filter(|found| !found.is_empty());
-                found
-                    .map(|found| text.covering_segments(found.range()))
-                    .take(most)
-                    .collect()
+                find_pattern(regex, text).take(most).collect()
             }
         }
     }
+}
+
+/// The bytes of the original text that a pattern matches.
+pub(crate) fn find_pattern<'t>(
+    regex: &'t Regex,
+    text: &'t NormalText<'_>,
+) -> impl Iterator<Item = Range<usize>> + 't {
+    regex
+        .find_iter(text.as_str())
+        .filter(|found| !found.is_empty())
+        .map(|found| text.covering_segments(found.range()))
 }
 
 impl ContentRules {

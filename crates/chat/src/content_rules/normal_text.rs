@@ -7,7 +7,7 @@ use unicode_normalization::{UnicodeNormalization as _, char::canonical_combining
 use crate::types::is_ignorable;
 
 /// A normalised text. Its segments are the base characters with everything that belongs to them.
-pub(super) struct NormalText<'a> {
+pub(crate) struct NormalText<'a> {
     text: Cow<'a, str>,
     /// Where each segment begins: in the normal form and in the original. Empty if both have the same bytes.
     segments: Vec<(usize, usize)>,
@@ -16,7 +16,7 @@ pub(super) struct NormalText<'a> {
 
 impl<'a> NormalText<'a> {
     /// The form in which words are compared: decomposed (NFKD), case folded, without invisible characters.
-    pub(super) fn for_words(original: &'a str) -> Self {
+    pub(crate) fn for_words(original: &'a str) -> Self {
         if original.is_ascii() {
             return Self::same(original, original.to_ascii_lowercase().into());
         }
@@ -30,7 +30,7 @@ impl<'a> NormalText<'a> {
     }
 
     /// The form in which patterns are matched: composed (NFKC), without invisible characters.
-    pub(super) fn for_patterns(original: &'a str) -> Self {
+    pub(crate) fn for_patterns(original: &'a str) -> Self {
         if original.is_ascii() {
             return Self::same(original, original.into());
         }
@@ -80,20 +80,20 @@ impl<'a> NormalText<'a> {
     }
 
     /// The normal form.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The bytes of the original that became `range`; `None` unless it consists of whole segments: an "e" is
     /// no match in an "é".
-    pub(super) fn whole_segments(&self, range: Range<usize>) -> Option<Range<usize>> {
+    pub(crate) fn whole_segments(&self, range: Range<usize>) -> Option<Range<usize>> {
         let begin = self.original_at(range.start)?;
         let end = self.original_at(range.end)?;
         Some(begin..end)
     }
 
     /// The bytes of the original that became `range`, with all of the segments at its ends.
-    pub(super) fn covering_segments(&self, range: Range<usize>) -> Range<usize> {
+    pub(crate) fn covering_segments(&self, range: Range<usize>) -> Range<usize> {
         if self.segments.is_empty() {
             return range;
         }
@@ -121,7 +121,7 @@ impl<'a> NormalText<'a> {
 
 /// The text with a `*` in place of each character of `ranges`. Marks and invisible characters go with the
 /// character that they belong to.
-pub(super) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+pub(crate) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.sort_unstable_by_key(|range| range.start);
     let mut ranges = ranges.into_iter().peekable();
     let mut masked = String::with_capacity(text.len());

@@ -11,14 +11,14 @@ const WORD_BYTES: usize = 256;
 
 /// A list of words as one automaton: its size hardly changes the time that a text takes.
 #[derive(Debug)]
-pub(super) struct Words(AhoCorasick);
+pub(crate) struct Words(AhoCorasick);
 
 impl Words {
     /// Words by line. Ignores empty lines and white space around words.
     ///
     /// # Errors
     /// The fault of the list.
-    pub(super) fn new(lines: &str) -> Result<Self, String> {
+    pub(crate) fn new(lines: &str) -> Result<Self, String> {
         let mut words = BTreeSet::new();
         for (number, line) in lines.trim_start_matches('\u{feff}').lines().enumerate() {
             let word = NormalText::for_words(line.trim()).as_str().to_owned();
@@ -39,7 +39,7 @@ impl Words {
     }
 
     /// The bytes of the original text where words stand.
-    pub(super) fn find<'t>(&'t self, text: &'t NormalText<'_>) -> impl Iterator<Item = Range<usize>> + 't {
+    pub(crate) fn find<'t>(&'t self, text: &'t NormalText<'_>) -> impl Iterator<Item = Range<usize>> + 't {
         self.0
             .find_overlapping_iter(text.as_str())
             .filter(|found| stands_alone(text.as_str(), found.range()))
