@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // a test that can't go on fails
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use roomful_socket::Class;
+use roomful_socket::{Class, Event, Reason, WebSocketServer};
 use roomful_testkit::{PATIENCE, SioClient, WsClient, ws::Frame};
 use serde_json::{Value, json};
 
@@ -76,12 +76,7 @@ async fn stopped_readers_hold_a_bounded_outbox_and_harm_no_other_client() {
     // These never read again.
     let mut stopped = Vec::new();
     for _ in 0..STOPPED {
-        let path = "/socket.io/?EIO=4&transport=websocket";
-        let mut client = WsClient::connect_narrow(address, path, &[]).await.unwrap();
-        expect_frame(&mut client, "0").await;
-        client.send_text("40").await.unwrap();
-        expect_frame(&mut client, "40").await;
-        stopped.push(client);
+        stopped.push(connect_narrow(address).await);
     }
     counters.look();
     let written_before = counters.get("roomful_bytes_out_total", "");
@@ -119,4 +114,62 @@ async fn stopped_readers_hold_a_bounded_outbox_and_harm_no_other_client() {
         counters.get("roomful_closed_total", "slow_consumer"),
         STOPPED as u64
     );
+}
+
+/// A client with a small window that reads only when it is told to, in the namespace `/`.
+async fn connect_narrow(address: SocketAddr) -> WsClient {
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let mut client = WsClient::connect_narrow(address, path, &[]).await.unwrap();
+    expect_frame(&mut client, "0").await;
+    client.send_text("40").await.unwrap();
+    expect_frame(&mut client, "40").await;
+    client
+}
+
+/// Answers each `ask` with half an outbox.
+fn answer_at_length(server: &WebSocketServer) {
+    server.of("/").on("ask", |_, mut event: Event| async move {
+        let answer = "x".repeat(usize::try_from(OUTBOX).unwrap() / 2 - 100);
+        event.take_ack().unwrap().send(&answer).unwrap();
+    });
+}
+
+#[tokio::test]
+async fn answers_that_a_client_asked_for_at_once_do_not_overflow_its_outbox() {
+    let bound = usize::try_from(OUTBOX).unwrap();
+    let (address, _server) = start(|builder| builder.outbox(bound, 1024), answer_at_length).await;
+    let mut client = connect_narrow(address).await;
+    for id in 0..20 {
+        client.send_text(&format!(r#"42{id}["ask"]"#)).await.unwrap();
+    }
+    for id in 0..20 {
+        expect_frame(&mut client, &format!("43{id}[")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_and_does_not_read_is_a_slow_consumer() {
+    let bound = usize::try_from(OUTBOX).unwrap();
+    let (sender, mut reasons) = tokio::sync::mpsc::unbounded_channel();
+    let (address, _server) = start(
+        |builder| {
+            builder
+                .outbox(bound, 1024)
+                .ping_timeout(Duration::from_millis(200))
+        },
+        |server| {
+            answer_at_length(server);
+            server.of("/").on_disconnect(move |_, reason| {
+                sender.send(reason).unwrap();
+                std::future::ready(())
+            });
+        },
+    )
+    .await;
+    let mut client = connect_narrow(address).await;
+    for id in 0..20 {
+        client.send_text(&format!(r#"42{id}["ask"]"#)).await.unwrap();
+    }
+    let reason = tokio::time::timeout(PATIENCE, reasons.recv()).await.unwrap();
+    assert_eq!(reason, Some(Reason::SlowConsumer));
 }

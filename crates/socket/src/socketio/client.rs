@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
@@ -14,7 +15,7 @@ use roomful_wire::{
 };
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Phase, Socket,
@@ -315,6 +316,16 @@ async fn admit(socket: Socket, request: Option<RecoveryRequest>) {
     }
 }
 
+/// Waits until the client has read most of what it was sent: many large answers at once would overflow the
+/// outbox of a client that reads as fast as it can. Ends the session of a client that does not read.
+async fn wait_for_room(session: Arc<Session>) {
+    let patience = session.settings().heartbeat.timeout;
+    let room = poll_fn(|cx| session.poll_room(cx));
+    if timeout(patience, room).await.is_err() {
+        session.end(Reason::SlowConsumer);
+    }
+}
+
 fn enter_recovered(socket: &Socket, request: &RecoveryRequest, restored: Restored) -> bool {
     let mut enter = |restored: &Restored| socket.enter_recovered(&request.pid, restored);
     match socket.namespace().recovery() {
@@ -381,6 +392,10 @@ impl Connection for Client {
             }
             self.remove_disconnected();
             self.watch_connect();
+            if matches!(self.queue.front(), Some(Work::Event { .. })) && !self.session.has_room() {
+                self.current = Some(Box::pin(wait_for_room(Arc::clone(&self.session))));
+                continue;
+            }
             let Some(work) = self.queue.pop_front() else {
                 if self.queue.capacity() > 0 {
                     self.queue = VecDeque::new();

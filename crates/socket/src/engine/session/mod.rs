@@ -238,10 +238,15 @@ impl Session {
         self.state.lock().outbox.bytes()
     }
 
+    /// Whether the outbox is at most half full, or the session has ended.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state.lock().has_room(self.engine.bounds())
+    }
+
     /// Ready when the outbox is at most half full, or the session has ended.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if state.ending.is_some() || state.outbox.has_room(self.engine.bounds()) {
+        if state.has_room(self.engine.bounds()) {
             return Poll::Ready(());
         }
         state.wait(cx)
@@ -522,9 +527,13 @@ impl State {
         Poll::Pending
     }
 
+    fn has_room(&self, bounds: Bounds) -> bool {
+        self.ending.is_some() || self.outbox.has_room(bounds)
+    }
+
     /// The wakers to call after frames have left the outbox.
     fn on_room(&mut self, bounds: Bounds) -> Vec<Waker> {
-        if !self.waiters.wakers.is_empty() && self.outbox.has_room(bounds) {
+        if !self.waiters.wakers.is_empty() && self.has_room(bounds) {
             std::mem::take(&mut self.waiters.wakers)
         } else {
             Vec::new()
