@@ -8,7 +8,7 @@ since() { printf '%d min %02d s' $((($(date +%s) - $1) / 60)) $((($(date +%s) - 
 
 target=${CARGO_TARGET_DIR:-target}/try
 if [ ! -e "$target/roomful" ]; then
-    say "building the server: about 300 crates, 2 to 4 minutes on 2 cores; later builds take seconds"
+    say "building the server: about 300 crates, 3 to 4 minutes on 2 cores; later builds take seconds"
 fi
 started=$(date +%s)
 ${CARGO:-cargo} build --profile try --locked -p roomful --bin roomful
