@@ -394,8 +394,17 @@ describe("the views", () => {
     await confirm(window, "grace is muted in a room/ö.");
     const muted = await call(grace, "chat:send_message", { room: "a room/ö", text: "me?" });
     assert.equal(muted.error.code, "muted");
+    // The row of a muted member has a button that ends the mute, and none that mutes.
+    await window.at("row", { id: "grace" }).getByTestId("unmute").waitFor();
+    assert.equal(await window.at("row", { id: "grace" }).getByTestId("mute").count(), 0);
+    assert.equal(await window.at("row", { id: "ada" }).getByTestId("unmute").count(), 0);
     await window.at("tab-mutes").click();
-    await window.at("row", { id: "grace" }).waitFor();
+    await window.at("row", { id: "grace" }).getByTestId("lift").waitFor();
+    await window.at("tab-members").click();
+    await window.at("row", { id: "grace" }).getByTestId("unmute").click();
+    await confirm(window, "grace is no longer muted in a room/ö.");
+    await window.at("row", { id: "grace" }).getByTestId("mute").waitFor();
+    await done(grace, "chat:send_message", { room: "a room/ö", text: "thanks" });
     await window.at("tab-messages").click();
     await window.at("row", { id: "1" }).filter({ hasText: "**Hello** <i>all</i>" }).waitFor();
   });

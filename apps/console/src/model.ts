@@ -41,6 +41,8 @@ export interface Member {
   readonly role: string;
   readonly joinedAt: number;
   readonly readSeq: number;
+  /** The mute for the room. */
+  readonly muted?: Sanction;
 }
 
 export interface Message {

@@ -1,9 +1,9 @@
 //! What a user may do in the rooms that they enter.
 
-use std::sync::atomic::Ordering;
+use std::{collections::HashMap, sync::atomic::Ordering};
 
 use roomful_socket::Socket;
-use roomful_store::{LogPosition, Mute, Restrictions, Role, RoomId};
+use roomful_store::{LogPosition, Mute, Restrictions, Role, RoomId, Sanction};
 
 use crate::{
     app::App,
@@ -98,6 +98,19 @@ pub(crate) fn role_of(me: &Session, role: Role) -> Role {
     } else {
         role
     }
+}
+
+/// The mutes of these users for a room, by user.
+pub(crate) async fn mutes_among(
+    app: &App,
+    room: RoomId,
+    users: &[String],
+) -> Result<HashMap<String, Sanction>, ChatError> {
+    let mutes = app.store.mutes_among(room, users, app.clock.now_ms()).await?;
+    Ok(mutes
+        .into_iter()
+        .map(|mute| (mute.user_id.clone(), mute))
+        .collect())
 }
 
 /// Whether the user moderates a room, by the token or as a member.

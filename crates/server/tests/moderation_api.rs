@@ -121,6 +121,30 @@ async fn described_calls(api: &Api) -> Vec<(String, String, Vec<String>)> {
 }
 
 #[tokio::test]
+async fn members_are_listed_with_their_mutes_to_keys_for_moderation_only() {
+    let api = Api::start().await;
+    api.call("PUT", "/rooms/lobby", json!({})).await;
+    for user in ["ann", "bob"] {
+        api.call("PUT", &format!("/rooms/lobby/members/{user}"), json!({}))
+            .await;
+    }
+    let mute = json!({ "reason": "spam" });
+    let (_, mute) = api.call("PUT", "/rooms/lobby/mutes/ann", mute).await;
+    let path = "/rooms/lobby/members";
+    let (_, list) = api.call("GET", path, Value::Null).await;
+    assert_eq!(list["members"][0]["muted"], mute);
+    assert_eq!(list["members"][1].get("muted"), None, "{list}");
+    let (status, list) = api
+        .with_key(&secret_without("moderation"), "GET", path, &Value::Null)
+        .await;
+    assert_eq!(
+        (status, list["members"][0].get("muted")),
+        (200, None),
+        "a mute has a reason, which not every key may read"
+    );
+}
+
+#[tokio::test]
 async fn every_call_is_open_to_its_scopes_and_closed_to_all_others() {
     let api = Api::start().await;
     let calls = described_calls(&api).await;

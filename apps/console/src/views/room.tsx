@@ -14,7 +14,7 @@ import { usePoll } from "../poll.ts";
 import { PagedTable, Table, usePages, type Column } from "../table.tsx";
 import { Tabs } from "../tabs.tsx";
 import { Unknown } from "../unknown.tsx";
-import { SanctionButton } from "./sanction_buttons.tsx";
+import { LiftButton, SanctionButton } from "./sanction_buttons.tsx";
 import { SanctionTable } from "./sanctions.tsx";
 
 const LATEST = 50;
@@ -184,9 +184,13 @@ function Members({ room }: { room: string }) {
     {
       head: "Actions",
       kind: "actions",
-      cell: ({ userId }) => (
+      cell: ({ userId, muted }) => (
         <>
-          <SanctionButton kind="mute" user={userId} room={room} onDone={pages.refresh} />
+          {muted ? (
+            <LiftButton kind="mute" user={userId} room={room} label="Unmute" onDone={pages.refresh} />
+          ) : (
+            <SanctionButton kind="mute" user={userId} room={room} onDone={pages.refresh} />
+          )}
           <SanctionButton kind="ban" user={userId} room={room} onDone={pages.refresh} />
         </>
       ),

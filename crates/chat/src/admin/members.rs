@@ -1,8 +1,11 @@
 //! Backend calls for memberships, independent of whether the users are online.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
-use roomful_store::{Member, Role};
+use roomful_store::{Member, Role, Sanction};
 
 use super::{NO_ROOM, existing, user_id};
 use crate::{
@@ -74,6 +77,19 @@ impl ChatServer {
     ) -> Result<Vec<Member>, ChatError> {
         let room = existing(&self.app, room).await?;
         Ok(self.app.store.members(room.id, after, limit).await?)
+    }
+
+    /// The mutes of these users for the room, by user.
+    ///
+    /// # Errors
+    /// `not_found` if the room does not exist.
+    pub async fn mutes_among(
+        &self,
+        room: &str,
+        users: &[String],
+    ) -> Result<HashMap<String, Sanction>, ChatError> {
+        let room = existing(&self.app, room).await?;
+        standing::mutes_among(&self.app, room.id, users).await
     }
 }
 

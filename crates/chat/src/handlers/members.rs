@@ -15,7 +15,7 @@ use crate::{
     middleware::price,
     profiles::FoundProfiles,
     reply::Reply,
-    standing::is_moderator,
+    standing::{is_moderator, mutes_among},
 };
 
 /// The size of a listed member without id and name, in bytes.
@@ -91,9 +91,7 @@ async fn mutes(
     if !is_moderator(app, me, room).await? {
         return Ok(HashMap::new());
     }
-    let mutes = app.store.mutes_among(room, members, app.clock.now_ms()).await?;
-    let by_user = mutes.into_iter().map(|mute| (mute.user_id.clone(), mute));
-    Ok(by_user.collect())
+    mutes_among(app, room, members).await
 }
 
 fn view<'a>(member: &'a Member, found: &'a Found) -> MemberView<'a> {

@@ -25,8 +25,8 @@ pub(super) fn verify_with<'a>(
             // The library reads the claims after it has verified the signature.
             Err(error) if matches!(error.kind(), ErrorKind::Json(_)) => {
                 return Err(ChatError::Unauthorized(
-                    "the token's claims must be a JSON object that has sub, iss, exp, iat and nbf at most once, \
-                     each of its type (RFC 7519, 4.1)",
+                    "the token's claims must be a JSON object that has sub, iss, exp, iat and nbf at most \
+                     once, each of its type (RFC 7519, 4.1)",
                 ));
             }
             Err(_) => {}

@@ -316,8 +316,8 @@ async fn admit(socket: Socket, request: Option<RecoveryRequest>) {
     }
 }
 
-/// Waits until the client has read most of what it was sent: many large answers at once would overflow the
-/// outbox of a client that reads as fast as it can. Ends the session of a client that does not read.
+/// Waits until the client has read most of its outbox. Many large answers at once would overflow it, even if
+/// the client reads as fast as it can. Ends the session of a client that does not read.
 async fn wait_for_room(session: Arc<Session>) {
     let patience = session.settings().heartbeat.timeout;
     let room = poll_fn(|cx| session.poll_room(cx));

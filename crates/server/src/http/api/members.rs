@@ -1,8 +1,8 @@
 //! API calls for the members of a room, whether online or not.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use roomful_chat::{ChatServer, Profile};
 use roomful_store::{Member as MemberRow, Role as MemberRole};
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,11 @@ use super::{
     Problem,
     audit::Changed,
     body::{Name, OptionalBody, Path, Query},
+    moderation::Sanction,
     page::{PageQuery, cut},
     problems::Problems,
 };
+use crate::scope::{Caller, Needed, Scope};
 
 /// A member's role in a room.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -49,6 +51,10 @@ pub(super) struct Member {
     joined_at: i64,
     /// The member has read all messages up to and including this seq.
     read_seq: u64,
+    /// The member's mute for this room. Only `listMembers` tells it, and only to a key with the scope
+    /// `moderation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted: Option<Sanction>,
 }
 
 /// A page of members, in byte order of their ids.
@@ -89,6 +95,7 @@ impl Member {
             role: row.role.into(),
             joined_at: row.joined_at,
             read_seq: row.read_seq,
+            muted: None,
         }
     }
 }
@@ -101,6 +108,7 @@ impl Member {
     responses((status = 200, body = Members), Problems))]
 pub(super) async fn list(
     State(chat): State<ChatServer>,
+    Extension(caller): Extension<Caller>,
     Path(Name(room)): Path<Name>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Members>, Problem> {
@@ -108,11 +116,21 @@ pub(super) async fn list(
     let mut rows = chat.members(&room, after.as_deref(), limit + 1).await?;
     let next = cut(&mut rows, limit, |row| &row.user_id);
     let profiles = chat.profiles(rows.iter().map(|row| &*row.user_id)).await?;
-    let named = |row: MemberRow| {
-        let profile = profiles.get(&*row.user_id).map(AsRef::as_ref);
-        Member::new(row, profile)
+    let mut mutes = if caller.check(Needed::One(Scope::Moderation)).is_ok() {
+        let users: Vec<_> = rows.iter().map(|row| row.user_id.clone()).collect();
+        chat.mutes_among(&room, &users).await?
+    } else {
+        HashMap::new()
     };
-    let members = rows.into_iter().map(named).collect();
+    let view = |row: MemberRow| {
+        let profile = profiles.get(&*row.user_id).map(AsRef::as_ref);
+        let mute = mutes.remove(&row.user_id);
+        Member {
+            muted: mute.map(|mute| Sanction::of(mute, Some(&room))),
+            ..Member::new(row, profile)
+        }
+    };
+    let members = rows.into_iter().map(view).collect();
     Ok(Json(Members { members, next }))
 }
 

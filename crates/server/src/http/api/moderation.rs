@@ -68,7 +68,7 @@ pub(super) struct Sanctions {
 }
 
 impl Sanction {
-    fn of(row: SanctionRow, room: Option<&str>) -> Self {
+    pub(super) fn of(row: SanctionRow, room: Option<&str>) -> Self {
         Self {
             room: room.map(str::to_owned),
             user_id: row.user_id,
