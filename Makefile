@@ -101,6 +101,7 @@ lint: setup-lint ## check format, lints, types and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p roomful-socket -p roomful-bus --lib -- -D warnings
+	CARGO="$(CARGO)" scripts/check-fuzz.sh
 	node scripts/import-cycles.mjs
 	node scripts/published-crates.mjs
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --all-features -p roomful-wire -p roomful-bus -p roomful-socket

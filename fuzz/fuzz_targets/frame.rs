@@ -31,14 +31,14 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
                 }
                 Err(error) => {
                     assert!(matches!(error.close_code(), 1002 | 1007 | 1009));
-                    assert_eq!(decoder.held(), 0);
+                    assert_eq!(decoder.buffered_bytes(), 0);
                     return (messages, Some(error));
                 }
             }
             assert!(
-                decoder.held() <= LIMITS.max_message + OVERHEAD,
+                decoder.buffered_bytes() <= LIMITS.max_message + OVERHEAD,
                 "{}",
-                decoder.held()
+                decoder.buffered_bytes()
             );
         }
     }

@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use roomful_chat::{HookEvent, Limits, Question, QuestionedMessage, Replacement, Verdict};
 use serde_json::Value;
 
+#[allow(dead_code, reason = "the target reads answers, and does not ask how long they may be")]
 #[path = "../../crates/server/src/hooks/answer.rs"]
 mod answer;
 

@@ -82,9 +82,9 @@ fn converse(mut parser: Parser, mut data: &[u8], is_server: bool) {
             Ok(text) if kind % 2 == 0 => parser.text(&LIMITS, text),
             _ => parser.binary(&LIMITS, message),
         };
-        assert!(parser.held() <= budget);
+        assert!(parser.buffered_bytes() <= budget);
         assert_eq!(parser.is_reconstructing(), matches!(result, Ok(None)));
-        assert_eq!(parser.held() > 0, parser.is_reconstructing());
+        assert_eq!(parser.buffered_bytes() > 0, parser.is_reconstructing());
         match result {
             Ok(Some(packet)) => {
                 assert!(!(is_server && matches!(packet.body, Body::ConnectError(_))));
